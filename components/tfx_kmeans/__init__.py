@@ -1,0 +1,30 @@
+"""K-means cluster features for TFX pipelines, fitted inside the TensorFlow graph.
+
+The public names load what they need on first use (PEP 562), so `import tfx_kmeans` stays cheap.
+"""
+
+import importlib
+
+__version__ = '0.1.0'
+
+_HOMES = {
+    'Centroids': 'tfx_kmeans.artifacts',
+    'Clustering': 'tfx_kmeans.artifacts',
+    'ClusterTransform': 'tfx_kmeans.cluster_transform.component',
+    'KMeans': 'tfx_kmeans.kmeans.component',
+}
+_MODULES = ('graph',)
+
+__all__ = [*_HOMES, *_MODULES]
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f'tfx_kmeans.{name}')
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

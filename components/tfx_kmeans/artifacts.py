@@ -1,0 +1,232 @@
+"""The `Centroids` artifact type and `Clustering`, its payload."""
+
+import dataclasses
+import functools
+import io
+import json
+import os
+import pathlib
+
+import jsonschema
+import numpy as np
+from tfx.dsl.io import fileio
+from tfx.types import artifact
+
+from tfx_kmeans import errors
+
+FORMAT_VERSION = 1
+CENTROIDS_FILE = 'centroids.npy'
+CLUSTERING_FILE = 'clustering.json'
+
+_SCHEMA_FILE = pathlib.Path(__file__).with_name('clustering.schema.json')
+
+
+class Centroids(artifact.Artifact):
+    """Fitted cluster centroids; `Clustering.read(artifact.uri)` reads them.
+
+    Custom properties: `span` of the examples, `n_clusters`, `n_features`, `inertia`,
+    `inertia_per_row`, `eval_inertia_per_row` (where there was an eval split), `n_iter`, `converged`
+    and `smallest_cluster_share`.
+    """
+
+    TYPE_NAME = 'tfx_kmeans.Centroids'
+
+
+@dataclasses.dataclass(frozen=True)
+class Standardization:
+    """Applied to the concatenated features before distances: (x - mean) / scale.
+
+    Attributes:
+        mean: d floats.
+        scale: d floats, all above 0.
+    """
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Clustering:
+    """A fitted clustering of the rows made of some features.
+
+    Attributes:
+        centroids: float32 `[n_clusters, d]`, in the space in which distances are measured: that of
+            the concatenated features, standardised where `standardization` is given, and unit
+            vectors under the cosine distance.
+        feature_names: the features, in the order in which they are concatenated.
+        feature_widths: how many columns each of them has; they add up to d.
+        cluster_weights: weight of the training rows of each cluster, n_clusters floats.
+        inertia: weighted sum over the training rows of the squared Euclidean distance (1 - cos
+            under the cosine distance) to the nearest centroid.
+        n_iter: updates made by the fit.
+        seed: seed of the fit.
+        converged: whether the fit stood still before it had used up its updates.
+        distance: 'squared_euclidean' or 'cosine'.
+        output_prefix: what the names of downstream features begin with.
+        standardization: Standardization, or None.
+        eval_weight: weight of the rows of the eval split that can be placed; 0 without one.
+        eval_inertia: as `inertia`, of the rows of the eval split.
+    """
+
+    centroids: np.ndarray
+    feature_names: tuple[str, ...]
+    feature_widths: tuple[int, ...]
+    cluster_weights: tuple[float, ...]
+    inertia: float
+    n_iter: int
+    seed: int
+    converged: bool = True
+    distance: str = 'squared_euclidean'
+    output_prefix: str = 'cluster'
+    standardization: Standardization | None = None
+    eval_weight: float = 0.0
+    eval_inertia: float = 0.0
+
+    def __post_init__(self):
+        """Checks the parts and that they fit together.
+
+        Raises:
+            CentroidsError: they do not; the message names the part.
+        """
+        _check_fields(self._fields())
+        _check_array(self.centroids)
+        _check_lengths(self)
+
+    @property
+    def n_clusters(self):
+        """Number of clusters; also the id of the bucket of rows that cannot be placed."""
+        return self.centroids.shape[0]
+
+    @property
+    def n_features(self):
+        """Number of columns of a centroid, d."""
+        return self.centroids.shape[1]
+
+    @property
+    def total_weight(self):
+        """Weight of all training rows."""
+        return sum(self.cluster_weights)
+
+    @property
+    def inertia_per_row(self):
+        """Inertia divided by the weight of the training rows: their mean squared distance."""
+        return self.inertia / self.total_weight
+
+    @property
+    def eval_inertia_per_row(self):
+        """The same of the eval split; None without one."""
+        return self.eval_inertia / self.eval_weight if self.eval_weight else None
+
+    def write(self, uri):
+        """Writes the payload into the directory `uri`, which is made if need be."""
+        buffer = io.BytesIO()
+        np.save(buffer, self.centroids, allow_pickle=False)
+        fileio.makedirs(uri)
+        with fileio.open(os.path.join(uri, CENTROIDS_FILE), 'wb') as file:
+            file.write(buffer.getvalue())
+        with fileio.open(os.path.join(uri, CLUSTERING_FILE), 'w') as file:
+            file.write(json.dumps(self._fields(), indent=2, allow_nan=False))
+
+    @classmethod
+    def read(cls, uri):
+        """Reads and checks the payload in the directory `uri`.
+
+        Raises:
+            CentroidsError: it is missing, damaged, or of an unknown format.
+        """
+        try:
+            fields = _read_fields(os.path.join(uri, CLUSTERING_FILE))
+            return cls(centroids=_read_array(os.path.join(uri, CENTROIDS_FILE)), **fields)
+        except errors.CentroidsError as error:
+            raise errors.CentroidsError(f'Centroids at {uri}: {error}') from error
+
+    def _fields(self):
+        """What goes into clustering.json: every field but the centroids, as JSON types."""
+        fields = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name != 'centroids'
+        }
+        if self.standardization:
+            fields['standardization'] = dataclasses.asdict(self.standardization)
+        return _as_json({'format_version': FORMAT_VERSION, **fields})
+
+
+def _as_json(value):
+    """Turns the tuples in `value` into the lists that JSON has."""
+    if isinstance(value, dict):
+        return {key: _as_json(part) for key, part in value.items()}
+    return [_as_json(part) for part in value] if isinstance(value, tuple) else value
+
+
+def _read_fields(path):
+    try:
+        with fileio.open(path, 'r') as file:
+            fields = json.loads(file.read(), parse_constant=_refuse_constant)
+    except fileio.NotFoundError as error:
+        raise errors.CentroidsError(f'{CLUSTERING_FILE} is missing') from error
+    except ValueError as error:  # of encoding or of syntax
+        raise errors.CentroidsError(f'{CLUSTERING_FILE} is not JSON: {error}') from error
+    _check_fields(fields)
+    del fields['format_version']
+    if fields['standardization']:
+        parts = {name: tuple(part) for name, part in fields['standardization'].items()}
+        fields['standardization'] = Standardization(**parts)
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+
+
+def _refuse_constant(name):
+    raise ValueError(f'{name} is no JSON number')
+
+
+def _read_array(path):
+    try:
+        with fileio.open(path, 'rb') as file:
+            return np.load(io.BytesIO(file.read()), allow_pickle=False)
+    except fileio.NotFoundError as error:
+        raise errors.CentroidsError(f'{CENTROIDS_FILE} is missing') from error
+    except (ValueError, EOFError, OSError) as error:
+        raise errors.CentroidsError(f'{CENTROIDS_FILE} is no NumPy array: {error}') from error
+
+
+@functools.cache
+def _validator():
+    schema = json.loads(_SCHEMA_FILE.read_text(encoding='utf-8'))
+    return jsonschema.Draft202012Validator(schema)
+
+
+def _check_fields(fields):
+    error = jsonschema.exceptions.best_match(_validator().iter_errors(fields))
+    if error:
+        place = '.'.join(str(part) for part in error.absolute_path) or 'the object'
+        raise errors.CentroidsError(f'{CLUSTERING_FILE}: {place}: {error.message}')
+
+
+def _check_array(centroids):
+    if not isinstance(centroids, np.ndarray) or centroids.dtype != np.float32:
+        kind = getattr(centroids, 'dtype', type(centroids).__name__)
+        raise errors.CentroidsError(f'centroids must be a float32 array, not {kind}')
+    if centroids.ndim != 2 or 0 in centroids.shape:
+        raise errors.CentroidsError(
+            f'centroids must have shape [n_clusters, n_features], not {centroids.shape}'
+        )
+    if not np.isfinite(centroids).all():
+        raise errors.CentroidsError('centroids hold NaN or infinite values')
+
+
+def _check_lengths(clustering):
+    n_clusters, n_features = clustering.centroids.shape
+    lengths = {
+        'cluster_weights': (len(clustering.cluster_weights), n_clusters),
+        'feature_widths': (len(clustering.feature_widths), len(clustering.feature_names)),
+        'the sum of feature_widths': (sum(clustering.feature_widths), n_features),
+    }
+    if clustering.standardization:
+        lengths['standardization.mean'] = (len(clustering.standardization.mean), n_features)
+        lengths['standardization.scale'] = (len(clustering.standardization.scale), n_features)
+    for name, (length, wanted) in lengths.items():
+        if length != wanted:
+            raise errors.CentroidsError(
+                f'{name} is {length} and should be {wanted}: '
+                f'{CENTROIDS_FILE} and {CLUSTERING_FILE} do not belong together'
+            )

@@ -1,0 +1,5 @@
+"""The TFX component ClusterTransform."""
+
+from tfx_kmeans import versions
+
+versions.check_installed()

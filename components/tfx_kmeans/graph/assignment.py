@@ -1,0 +1,140 @@
+"""Placing rows among given centroids, hard (`assign`) and soft (`soft_assign`)."""
+
+import typing
+
+import tensorflow as tf
+
+from tfx_kmeans.graph import arguments, blocks
+from tfx_kmeans.graph import rows as rows_lib
+
+
+class Assignment(typing.NamedTuple):
+    """Where rows belong.
+
+    Attributes:
+        ids: int64 `[n]`, the nearest centroid (ties go to the lowest), or n_clusters for a row
+            with a NaN or infinite value and, under the cosine distance, for a row of zeros.
+        distances: float32 `[n]`, the squared Euclidean distance to that centroid, or 1 - cos under
+            the cosine distance; NaN for a row that cannot be placed.
+    """
+
+    ids: tf.Tensor
+    distances: tf.Tensor
+
+
+@tf.autograph.experimental.do_not_convert
+def assign(points, centroids, *, distance='squared_euclidean'):
+    """Finds the nearest centroid of every row, in blocks of rows.
+
+    Nearness is judged in float32 on data centred on the centroids, so that of two centroids whose
+    squared distances differ by less than some 1e-6 of the squared extent of the centroids either
+    may be taken. The distance returned is computed from the differences and is that of the
+    centroid taken.
+
+    Args:
+        points: `[n, d]`, numeric.
+        centroids: `[k, d]`, numeric and finite; unit vectors or not under the cosine distance.
+        distance: 'squared_euclidean' or 'cosine'.
+
+    Returns:
+        Assignment.
+
+    Raises:
+        TypeError: `points` or `centroids` are not numeric.
+        ValueError: their ranks or widths are wrong, or `distance` is unknown.
+    """
+    rows, targets = _prepare(points, centroids, distance)
+    n_clusters = tf.cast(blocks.row_count(targets), tf.int64)
+
+    def step(start, stop):
+        block = rows.points[start:stop]
+        ids, distances = rows_lib.nearest(rows.prepare(block), targets)
+        placeable = _placeable(block, distance)
+        ids = tf.where(placeable, tf.cast(ids, tf.int64), n_clusters)
+        return [ids, tf.where(placeable, _in_unit_of_data(distances, rows), float('nan'))]
+
+    rows_per_block = blocks.block_rows(blocks.row_count(targets))
+    return Assignment(*blocks.map_blocks(step, rows.count, rows_per_block, [tf.int64, tf.float32]))
+
+
+@tf.autograph.experimental.do_not_convert
+def pairwise_distances(points, centroids, *, distance='squared_euclidean'):
+    """Distances of every row to every centroid, differentiable in both.
+
+    Args:
+        points: `[n, d]`, numeric.
+        centroids: `[k, d]`, numeric and finite.
+        distance: 'squared_euclidean' or 'cosine'.
+
+    Returns:
+        float32 `[n, k]`: squared Euclidean distances, or 1 - cos under the cosine distance; NaN in
+        a row that cannot be placed.
+
+    Raises:
+        TypeError: `points` or `centroids` are not numeric.
+        ValueError: their ranks or widths are wrong, or `distance` is unknown.
+    """
+    rows, distances, placeable = _all_distances(points, centroids, distance)
+    return tf.where(placeable, _in_unit_of_data(distances, rows), float('nan'))
+
+
+@tf.autograph.experimental.do_not_convert
+def soft_assign(points, centroids, *, temperature=1.0, distance='squared_euclidean'):
+    """Soft assignment: softmax of -distance / temperature, differentiable in points and centroids.
+
+    Args:
+        points: `[n, d]`, numeric.
+        centroids: `[k, d]`, numeric and finite.
+        temperature: float > 0 or scalar tensor, in the unit of the distance (squared for
+            'squared_euclidean'); towards 0 the assignment becomes hard.
+        distance: 'squared_euclidean' or 'cosine'.
+
+    Returns:
+        float32 `[n, k]`, rows adding up to 1; NaN in a row that cannot be placed.
+
+    Raises:
+        TypeError: `points`, `centroids` or `temperature` are not numeric.
+        ValueError: their ranks or widths are wrong, `distance` is unknown, or `temperature` is a
+            number that is not above 0.
+    """
+    if not tf.is_tensor(temperature):
+        arguments.check_positive('temperature', temperature)
+    rows, distances, placeable = _all_distances(points, centroids, distance)
+    # only differences count, and with the nearest at 0 no temperature is too low for one of them
+    distances -= tf.stop_gradient(tf.reduce_min(distances, axis=1, keepdims=True))
+    logits = -_in_unit_of_data(distances, rows) / tf.cast(temperature, tf.float32)
+    return tf.where(placeable, tf.nn.softmax(logits, axis=1), float('nan'))
+
+
+def _prepare(points, centroids, distance):
+    """Returns Rows centred on the centroids, and the centroids in the same space, float32."""
+    arguments.check_distance('distance', distance)
+    points = arguments.as_matrix(points, 'points')
+    centroids = arguments.as_centroids(centroids, None, points, 'centroids')
+    shift = tf.reduce_mean(centroids, axis=0)
+    largest = tf.cast(tf.reduce_max(tf.abs(centroids - shift)), tf.float64)
+    scale = rows_lib.power_of_two_scale(largest, points.dtype)
+    # the unit of a distance is read from shift and scale, which carry no gradient of their own
+    rows = rows_lib.Rows(points, None, tf.stop_gradient(shift), tf.stop_gradient(scale), distance)
+    return rows, rows.prepare(centroids)
+
+
+def _all_distances(points, centroids, distance):
+    """Returns Rows, their squared distances to all centroids, and which of them can be placed."""
+    rows, targets = _prepare(points, centroids, distance)
+    placeable = _placeable(rows.points, distance)[:, tf.newaxis]
+    # the others must stay out of the arithmetic, where 0 * NaN would spoil every gradient
+    sound = tf.where(placeable, rows.points, tf.ones([], rows.points.dtype))
+    return rows, rows_lib.squared_distances(rows.prepare(sound), targets), placeable
+
+
+def _in_unit_of_data(distances, rows):
+    """Brings squared distances of prepared rows back to the unit of the data, float32."""
+    return tf.cast(tf.cast(distances, tf.float64) * rows.distance_unit(), tf.float32)
+
+
+def _placeable(block, distance):
+    finite = tf.reduce_all(tf.math.is_finite(block), axis=1)
+    if distance == 'cosine':
+        return tf.logical_and(finite, tf.reduce_any(tf.not_equal(block, 0), axis=1))
+    return finite

@@ -1,0 +1,250 @@
+"""`fit`: k-means as TensorFlow operations, eagerly or inside a tf.function."""
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tfx_kmeans.graph import arguments, blocks, lloyd, seeding
+from tfx_kmeans.graph import rows as rows_lib
+from tfx_kmeans.graph import summary as summary_lib
+
+
+class FitResult(typing.NamedTuple):
+    """A fitted k-means.
+
+    Attributes:
+        centroids: `[n_clusters, d]`, float64 for float64 points and else float32; unit vectors
+            under the cosine distance.
+        inertia: float64 scalar, the weighted sum over the rows of the squared Euclidean distance
+            (of 1 - cos under the cosine distance) to the nearest centroid.
+        n_iter: int32 scalar, the updates made by the best run.
+        cluster_weights: float64 `[n_clusters]`, the weight of the rows nearest to each centroid.
+        converged: bool scalar, False where the best run was ended by `max_iter`.
+        inertia_history: float64 `[n_iter + 1]`, inertia of the best run's initial centroids and
+            after each of its updates.
+    """
+
+    centroids: tf.Tensor
+    inertia: tf.Tensor
+    n_iter: tf.Tensor
+    cluster_weights: tf.Tensor
+    converged: tf.Tensor
+    inertia_history: tf.Tensor
+
+
+def fit(
+    points,
+    n_clusters,
+    *,
+    weights=None,
+    init='k-means++',
+    n_init=1,
+    max_iter=300,
+    tol=1e-4,
+    seed=0,
+    distance='squared_euclidean',
+    on_iteration=None,
+):
+    """Fits k-means with Lloyd's algorithm.
+
+    Everything is TensorFlow operations, so this also works inside a tf.function. Rows are visited
+    in blocks: beside `points` it needs O(n) memory and never a `[n, n_clusters]` tensor. Distances
+    are computed in float32 on centred data and summed in float64. Empty clusters are given the
+    rows farthest from their centroids. Under the cosine distance rows and centroids are projected
+    to the unit sphere (spherical k-means, Dhillon & Modha 2001).
+
+    With a seeding by name the clusters are numbered by falling weight, ties by coordinates; with
+    an array as `init` cluster i is the one that began at row i of it.
+
+    Args:
+        points: `[n, d]`, floating or integer; float64 stays float64, all else is read as float32.
+        n_clusters: int, at least 1 and at most the number of distinct rows.
+        weights: `[n]`, how much each row counts, finite and >= 0; None counts each row once.
+        init: 'k-means++' (greedy, as in scikit-learn), 'random' (rows drawn by weight), or the
+            initial centroids `[n_clusters, d]`.
+        n_init: int, runs from different seedings, of which the one of least inertia is kept; 1
+            with an array as `init`, whose runs would all be the same.
+        max_iter: int >= 1, the most updates in a run.
+        tol: float >= 0; a run has converged when the squared movement of all centroids together is
+            at most `tol` times the mean variance of the columns.
+        seed: int, seeds the draws.
+        distance: 'squared_euclidean' or 'cosine'.
+        on_iteration: callable `(run, iteration, inertia)` with numpy scalars, called after each
+            update while the fit runs, and once with iteration 0 for each seeding. It runs as a
+            tf.py_function, so a graph that holds it cannot be exported.
+
+    Returns:
+        FitResult.
+
+    Raises:
+        TypeError: `points` or `weights` are not numeric, or an argument is of the wrong type.
+        ValueError: an argument is out of range, or (eagerly) the data cannot be clustered: no
+            rows, NaN or infinite values, bad weights, fewer distinct rows than clusters.
+        tf.errors.InvalidArgumentError: the same about the data, from inside a tf.function.
+    """
+    arguments.check_fit(n_clusters, init, n_init, max_iter, tol, seed, distance, on_iteration)
+    points = arguments.as_matrix(points, 'points')
+    weights = arguments.as_weights(weights, points)
+    initial = None
+    if not isinstance(init, str):
+        initial = arguments.as_centroids(init, n_clusters, points, 'init')
+    summary = summary_lib.summarise(points, weights, n_clusters)
+    assertions = summary_lib.check(summary, n_clusters, weights, distance)
+    if initial is not None:
+        assertions += summary_lib.check_initial(initial, distance)
+    settings = _Settings(
+        n_clusters=n_clusters,
+        width=points.shape[1],
+        init=None if initial is not None else init,
+        n_init=n_init,
+        distance=distance,
+        on_iteration=on_iteration,
+    )
+    if assertions:  # the points wait for them, since a function that is inlined does not
+        with tf.control_dependencies(assertions):
+            points = tf.identity(points)
+    return (_compiled if on_iteration is None else _compile)(settings)(
+        points,
+        weights,
+        initial,
+        summary,
+        tf.constant(min(max_iter, tf.int32.max), tf.int32),  # a larger one would wrap round
+        tf.constant(tol, tf.float64),
+        tf.constant(seed, tf.int64),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Settings:
+    """What a traced fit has fixed; `init` is None where the initial centroids are an input."""
+
+    n_clusters: int
+    width: int
+    init: str | None
+    n_init: int
+    distance: str
+    on_iteration: Callable | None
+
+
+def _compile(settings):
+    return tf.function(functools.partial(_fit, settings), autograph=False, reduce_retracing=True)
+
+
+# One traced function per settings, so that fits that differ in data alone share it. Not with a
+# callback: it need not be hashable, and a cache would keep alive whatever it holds.
+_compiled = functools.lru_cache(maxsize=32)(_compile)
+
+
+def _fit(settings, points, weights, initial, summary, max_iter, tol, seed):
+    points = tf.ensure_shape(points, [None, settings.width])  # retracing may have forgotten it
+    rows, tolerance = _prepare(points, weights, summary, tol, settings.distance)
+
+    def run(index):
+        seeds = tf.random.experimental.stateless_fold_in(tf.stack([seed, 0]), index)
+        if initial is None:
+            centroids = seeding.seed(settings.init, rows, settings.n_clusters, seeds)
+        else:
+            shape = [settings.n_clusters, settings.width]
+            centroids = rows.prepare(tf.ensure_shape(initial, shape))
+        report = _reporter(settings.on_iteration, index, rows.distance_unit())
+        return lloyd.solve(rows, centroids, max_iter, tolerance, report)
+
+    def body(index, best):
+        solution = run(index)
+        better = solution.inertia < best.inertia
+        return index + 1, tf.cond(better, lambda: solution, lambda: best)
+
+    best = run(tf.constant(0))
+    if settings.n_init > 1:
+        shapes = lloyd.Solution(*(tensor.shape for tensor in best))
+        shapes = shapes._replace(history=tf.TensorShape([None]))
+        loop = (tf.constant(1), best)
+        shapes = (tf.TensorShape([]), shapes)
+        _, best = tf.while_loop(lambda index, _: index < settings.n_init, body, loop, shapes)
+    return _finish(rows, best, keep_numbering=initial is not None)
+
+
+def _prepare(points, weights, summary, tol, distance):
+    """Returns the Rows to solve on and the tolerance in their squared unit."""
+    if distance == 'cosine':
+        rows = rows_lib.Rows(points, weights, None, None, distance)
+        return rows, tol * _mean_variance_of_unit_vectors(rows, summary.total_weight)
+    scale = rows_lib.power_of_two_scale(summary.largest, points.dtype)
+    rows = rows_lib.Rows(
+        points,
+        weights,
+        shift=tf.cast(summary.mean, points.dtype),
+        scale=scale,
+        distance=distance,
+    )
+    return rows, tol * summary.variance * tf.square(summary.largest * tf.cast(scale, tf.float64))
+
+
+def _mean_variance_of_unit_vectors(rows, total_weight):
+    """Variance averaged over the columns: a unit vector's squares add up to 1, less the mean's."""
+
+    def step(start, stop, sums):
+        block = tf.cast(rows.block(start, stop), tf.float64)
+        weights = tf.cast(rows.block_weights(start, stop), tf.float64)
+        return [sums + tf.linalg.matvec(block, weights, transpose_a=True)]
+
+    width = rows.points.shape[1]
+    initial = [tf.zeros([width], tf.float64)]
+    (sums,) = blocks.reduce_blocks(step, rows.count, blocks.block_rows(width), initial)
+    return tf.maximum(1.0 - tf.reduce_sum(tf.square(sums / total_weight)), 0.0) / width
+
+
+def _reporter(on_iteration, run, unit):
+    """Wraps the caller's `on_iteration` as what lloyd.solve calls, None where there is none."""
+    if on_iteration is None:
+        return None
+
+    def call(run, iteration, inertia):
+        on_iteration(run.numpy(), iteration.numpy(), inertia.numpy())
+        return inertia
+
+    return lambda iteration, inertia: tf.py_function(
+        call, [run, iteration, inertia * unit], tf.float64
+    )
+
+
+def _finish(rows, solution, keep_numbering):
+    centroids = rows.restore(tf.cast(solution.centroids, tf.float64))
+    if keep_numbering:
+        order = tf.range(tf.shape(centroids)[0])
+    else:
+        order = canonical_order(centroids, solution.weights)
+    unit = rows.distance_unit()
+    return FitResult(
+        centroids=tf.gather(centroids, order),
+        inertia=solution.inertia * unit,
+        n_iter=solution.n_iter,
+        cluster_weights=tf.gather(solution.weights, order),
+        converged=solution.converged,
+        inertia_history=solution.history * unit,
+    )
+
+
+def canonical_order(centroids, weights):
+    """Numbering of clusters: by falling weight, ties by coordinates.
+
+    Args:
+        centroids: `[k, d]`.
+        weights: float64 `[k]`.
+
+    Returns:
+        int32 `[k]`, the cluster that takes each number.
+    """
+
+    def by_column(column, order):
+        keys = tf.gather(centroids[:, width - 1 - column], order)
+        return column + 1, tf.gather(order, tf.argsort(keys, stable=True))
+
+    width = tf.shape(centroids)[1]
+    order = tf.range(tf.shape(centroids)[0])
+    _, order = tf.while_loop(lambda column, _: column < width, by_column, [0, order])
+    falling = tf.argsort(-tf.gather(weights, order), stable=True)
+    return tf.gather(order, falling)

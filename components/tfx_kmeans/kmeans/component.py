@@ -1,0 +1,146 @@
+"""TFX component KMeans."""
+
+from collections.abc import Sequence
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.types import component_spec, standard_artifacts
+
+from tfx_kmeans import artifacts
+from tfx_kmeans.kmeans import executor, settings
+
+
+class KMeansSpec(component_spec.ComponentSpec):
+    """What KMeans takes and gives."""
+
+    PARAMETERS = {  # noqa: RUF012 - TFX declares them so
+        'n_clusters': component_spec.ExecutionParameter(type=int),
+        'features': component_spec.ExecutionParameter(type=str, optional=True),
+        'output_prefix': component_spec.ExecutionParameter(type=str),
+        'init': component_spec.ExecutionParameter(type=str),
+        'n_init': component_spec.ExecutionParameter(type=int),
+        'max_iter': component_spec.ExecutionParameter(type=int),
+        'tol': component_spec.ExecutionParameter(type=float),
+        'seed': component_spec.ExecutionParameter(type=int),
+        'distance': component_spec.ExecutionParameter(type=str),
+        'weight_feature': component_spec.ExecutionParameter(type=str, optional=True),
+        'missing': component_spec.ExecutionParameter(type=str),
+        'standardize': component_spec.ExecutionParameter(type=int),
+        'train_split': component_spec.ExecutionParameter(type=str),
+        'eval_split': component_spec.ExecutionParameter(type=str, optional=True),
+    }
+    INPUTS = {  # noqa: RUF012
+        'examples': component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        'transform_graph': component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
+    }
+    OUTPUTS = {  # noqa: RUF012
+        'centroids': component_spec.ChannelParameter(type=artifacts.Centroids),
+        'model': component_spec.ChannelParameter(type=standard_artifacts.Model),
+        'model_run': component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
+    }
+
+
+class KMeans(base_component.BaseComponent):
+    """A TFX component that fits k-means inside the TensorFlow graph on Transform's output.
+
+    The same seed and the same examples give the same clusters, in whatever order of files and
+    shards they come. Clusters are numbered by falling weight.
+
+    ## Example
+    ```
+      kmeans = KMeans(
+          examples=transform.outputs['transformed_examples'],
+          transform_graph=transform.outputs['transform_graph'],
+          features=['latitude', 'longitude'],
+          n_clusters=20,
+      )
+    ```
+
+    Component `outputs` contains:
+     - `centroids`: Channel of type `tfx_kmeans.Centroids`, for `ClusterTransform`.
+     - `model`: Channel of type `standard_artifacts.Model`, a SavedModel that maps serialized
+                transformed tf.Examples to cluster ids and distances.
+     - `model_run`: Channel of type `standard_artifacts.ModelRun`, TensorBoard logs of the fit.
+    """
+
+    SPEC_CLASS = KMeansSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        transform_graph: types.BaseChannel,
+        n_clusters: int | RuntimeParameter,
+        features: Sequence[str] | None = None,
+        output_prefix: str | RuntimeParameter = 'cluster',
+        init: str | RuntimeParameter = 'k-means++',
+        n_init: int | RuntimeParameter = 1,
+        max_iter: int | RuntimeParameter = 300,
+        tol: float | RuntimeParameter = 1e-4,
+        seed: int | RuntimeParameter = 0,
+        distance: str | RuntimeParameter = 'squared_euclidean',
+        weight_feature: str | RuntimeParameter | None = None,
+        missing: str | RuntimeParameter = 'error',
+        standardize: bool = False,
+        train_split: str | RuntimeParameter = 'train',
+        eval_split: str | RuntimeParameter | None = 'eval',
+    ):
+        """Constructs a KMeans component.
+
+        Args:
+            examples: Channel of Examples: Transform's `transformed_examples`, as gzip TFRecord
+                files of tf.Example.
+            transform_graph: Channel of TransformGraph of the same Transform, which tells the types
+                and shapes of the features.
+            n_clusters: how many clusters to fit, at least 1.
+            features: names of dense numeric transformed features, scalars or vectors; None takes
+                all dense float ones (a float label among them, so name them where there is one).
+            output_prefix: downstream features are called `<output_prefix>_id` and so on.
+            init: 'k-means++' (greedy, as in scikit-learn) or 'random'.
+            n_init: runs from different seedings, of which the one of least inertia is kept.
+            max_iter: the most updates in a run.
+            tol: a run has converged when the squared movement of all centroids together is at most
+                `tol` times the mean variance of the columns.
+            seed: an integer in [0, 2^63).
+            distance: 'squared_euclidean' or 'cosine'.
+            weight_feature: name of a numeric scalar transformed feature that says how much a row
+                counts; None counts each row once.
+            missing: what to do with training rows that have NaN in a feature: 'error', or 'drop'
+                to leave them out of the fit, which is logged with their number. Either way such a
+                row of the eval split or in serving gets the id n_clusters.
+            standardize: whether to bring each column to mean 0 and variance 1 before the fit; the
+                means and deviations become part of the artifact and of every exported graph.
+            train_split: split to fit on.
+            eval_split: split to score the fit on; None scores none.
+
+        Raises:
+            TypeError: a parameter is of the wrong type.
+            ValueError: a parameter is out of range.
+        """
+        parameters = settings.Settings(
+            n_clusters=n_clusters,
+            features=tuple(features) if isinstance(features, list) else features,
+            output_prefix=output_prefix,
+            init=init,
+            n_init=n_init,
+            max_iter=max_iter,
+            tol=tol,
+            seed=seed,
+            distance=distance,
+            weight_feature=weight_feature,
+            missing=missing,
+            standardize=standardize,
+            train_split=train_split,
+            eval_split=eval_split,
+        )
+        parameters.check()
+        spec = KMeansSpec(
+            examples=examples,
+            transform_graph=transform_graph,
+            centroids=types.Channel(type=artifacts.Centroids),
+            model=types.Channel(type=standard_artifacts.Model),
+            model_run=types.Channel(type=standard_artifacts.ModelRun),
+            **parameters.to_exec_properties(),
+        )
+        super().__init__(spec=spec)

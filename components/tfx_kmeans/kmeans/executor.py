@@ -1,0 +1,131 @@
+"""Executor of the TFX component KMeans."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow_transform as tft
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from tfx_kmeans import artifacts, graph
+from tfx_kmeans.kmeans import columns as columns_lib
+from tfx_kmeans.kmeans import export, progress, reading, settings, standardizing
+
+
+class Executor(base_executor.BaseExecutor):
+    """Reads a split, fits k-means, scores another split, and writes centroids, model and logs."""
+
+    def Do(self, input_dict, output_dict, exec_properties):
+        """Fits k-means; see the component for inputs, outputs and parameters.
+
+        Args:
+            input_dict: lists of artifacts by name: `examples`, `transform_graph`.
+            output_dict: lists of artifacts by name: `centroids`, `model`, `model_run`.
+            exec_properties: parameters, as settings.Settings gives them.
+
+        Raises:
+            ValueError: a parameter is out of range, a feature is not there or not numeric and
+                dense, a split is missing or empty, or the rows cannot be clustered.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        parameters = settings.Settings.from_exec_properties(exec_properties)
+        examples = input_dict['examples']
+        for argument in ('train_split', 'eval_split'):
+            if getattr(parameters, argument):
+                reading.check_split(examples, getattr(parameters, argument), argument)
+        columns = _columns(input_dict['transform_graph'], parameters)
+
+        clustering, inertia_history = _fit(examples, columns, parameters)
+        if parameters.eval_split:
+            clustering = _score(clustering, examples, columns, parameters.eval_split)
+        progress.log_result(clustering)
+
+        centroids = artifact_utils.get_single_instance(output_dict['centroids'])
+        clustering.write(centroids.uri)
+        _set_properties(centroids, clustering, examples)
+        model = artifact_utils.get_single_instance(output_dict['model'])
+        spec = {name: columns.feature_spec[name] for name in columns.names}
+        export.write_model(clustering, spec, path_utils.serving_model_dir(model.uri))
+        model_run = artifact_utils.get_single_instance(output_dict['model_run'])
+        progress.write_tensorboard(model_run.uri, clustering, inertia_history)
+
+
+def _columns(transform_graph, parameters):
+    output = tft.TFTransformOutput(artifact_utils.get_single_uri(transform_graph))
+    return columns_lib.resolve(
+        output.transformed_feature_spec(), parameters.features, parameters.weight_feature
+    )
+
+
+def _fit(examples, columns, parameters):
+    """Returns the fitted Clustering and the inertia after each update, float64 `[n_iter + 1]`."""
+    rows = reading.read(examples, parameters.train_split, columns, parameters.missing)
+    standardization = None
+    if parameters.standardize:
+        standardization = standardizing.measure(rows.matrix, rows.weights)
+        standardizing.apply(rows.matrix, standardization)
+    try:
+        fitted = graph.fit(
+            rows.as_tensor(),
+            parameters.n_clusters,
+            weights=rows.weights,
+            init=parameters.init,
+            n_init=parameters.n_init,
+            max_iter=parameters.max_iter,
+            tol=parameters.tol,
+            seed=parameters.seed,
+            distance=parameters.distance,
+            on_iteration=progress.LoggedIterations(len(rows.matrix)),
+        )
+    except ValueError as error:
+        place = f'split {parameters.train_split!r}, features {list(columns.names)}'
+        raise ValueError(f'{place}: {error}') from error
+    clustering = artifacts.Clustering(
+        centroids=fitted.centroids.numpy(),
+        feature_names=columns.names,
+        feature_widths=columns.widths,
+        cluster_weights=tuple(fitted.cluster_weights.numpy().tolist()),
+        inertia=float(fitted.inertia),
+        n_iter=int(fitted.n_iter),
+        seed=parameters.seed,
+        converged=bool(fitted.converged),
+        distance=parameters.distance,
+        output_prefix=parameters.output_prefix,
+        standardization=standardization,
+    )
+    return clustering, fitted.inertia_history.numpy()
+
+
+def _score(clustering, examples, columns, split):
+    """Returns `clustering` with its inertia on the rows of `split` that can be placed."""
+    rows = reading.read(examples, split, columns, missing='drop')
+    if clustering.standardization:
+        standardizing.apply(rows.matrix, clustering.standardization)
+    placed = graph.assign(rows.as_tensor(), clustering.centroids, distance=clustering.distance)
+    distances = placed.distances.numpy().astype(np.float64)
+    weights = np.ones(len(distances)) if rows.weights is None else rows.weights
+    weights = np.where(np.isnan(distances), 0.0, weights)
+    return dataclasses.replace(
+        clustering,
+        eval_weight=float(weights.sum(dtype=np.float64)),
+        eval_inertia=float(np.nan_to_num(distances) @ weights.astype(np.float64)),
+    )
+
+
+def _set_properties(centroids, clustering, examples):
+    """Makes the key figures custom properties, for tfx.dsl.Cond and lineage queries."""
+    span = examples[0].span
+    if span:
+        centroids.set_int_custom_property('span', span)
+    centroids.set_int_custom_property('n_clusters', clustering.n_clusters)
+    centroids.set_int_custom_property('n_features', clustering.n_features)
+    centroids.set_int_custom_property('n_iter', clustering.n_iter)
+    centroids.set_int_custom_property('converged', int(clustering.converged))
+    centroids.set_float_custom_property('inertia', clustering.inertia)
+    centroids.set_float_custom_property('inertia_per_row', clustering.inertia_per_row)
+    if clustering.eval_weight:
+        value = clustering.eval_inertia_per_row
+        centroids.set_float_custom_property('eval_inertia_per_row', value)
+    smallest = min(clustering.cluster_weights) / clustering.total_weight
+    centroids.set_float_custom_property('smallest_cluster_share', smallest)

@@ -1,0 +1,131 @@
+"""The parameters of KMeans: declared, checked, and carried to the executor as exec properties."""
+
+import dataclasses
+
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.utils import json_utils
+
+from tfx_kmeans.graph import arguments
+
+MISSING = ('error', 'drop')
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Parameters of a fit; see `KMeans` for what they mean.
+
+    Any of them but `features` may be a RuntimeParameter while the pipeline is built; such a one is
+    checked in the executor, when its value is known.
+    """
+
+    n_clusters: int
+    features: tuple[str, ...] | None = None
+    output_prefix: str = 'cluster'
+    init: str = 'k-means++'
+    n_init: int = 1
+    max_iter: int = 300
+    tol: float = 1e-4
+    seed: int = 0
+    distance: str = 'squared_euclidean'
+    weight_feature: str | None = None
+    missing: str = 'error'
+    standardize: bool = False
+    train_split: str = 'train'
+    eval_split: str | None = 'eval'
+
+    def check(self):
+        """Checks every parameter whose value is known.
+
+        Raises:
+            TypeError: one is of the wrong type.
+            ValueError: one is out of range.
+        """
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, RuntimeParameter):
+                _CHECKS[field.name](field.name, value)
+        if self.features is not None and self.weight_feature in self.features:
+            raise ValueError(
+                f'weight_feature {self.weight_feature!r} is also one of features {self.features}; '
+                'a weight cannot be clustered on'
+            )
+
+    def to_exec_properties(self):
+        """Returns the parameters as exec properties; those that are None are left out."""
+        properties = {k: v for k, v in vars(self).items() if v is not None}
+        if self.features is not None:
+            properties['features'] = json_utils.dumps(list(self.features))
+        if isinstance(self.standardize, bool):
+            properties['standardize'] = int(self.standardize)
+        if isinstance(self.tol, int):
+            properties['tol'] = float(self.tol)
+        return properties
+
+    @classmethod
+    def from_exec_properties(cls, properties):
+        """Reads back and checks what `to_exec_properties` gave."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        values = {k: v for k, v in properties.items() if k in names and v is not None}
+        if 'features' in values:
+            values['features'] = tuple(json_utils.loads(values['features']))
+        # an exec property that is None is not stored, so its absence says None
+        values.setdefault('eval_split', None)
+        values['standardize'] = bool(values.get('standardize', False))
+        settings = cls(**values)
+        settings.check()
+        return settings
+
+
+def _check_name(name, value):
+    if not isinstance(value, str):
+        raise TypeError(f'{name} must be a string, not {value!r}')
+    if not value:
+        raise ValueError(f'{name} must not be empty')
+
+
+def _check_optional_name(name, value):
+    if value is not None:
+        _check_name(name, value)
+
+
+def _check_features(name, value):
+    if value is None:
+        return
+    if isinstance(value, str) or not all(isinstance(feature, str) for feature in value):
+        raise TypeError(f'{name} must be a list of feature names, not {value!r}')
+    if not value:
+        raise ValueError(f'{name} must name at least one feature; None takes all float ones')
+    if len(set(value)) != len(value):
+        raise ValueError(f'{name} must name each feature once, not {list(value)}')
+
+
+def _check_bool(name, value):
+    if not isinstance(value, bool):
+        raise TypeError(f'{name} must be True or False, not {value!r}')
+
+
+def _check_missing(name, value):
+    if value not in MISSING:
+        raise ValueError(f'{name} must be one of {MISSING}, not {value!r}')
+
+
+def _check_positive(name, value):
+    arguments.check_integer(name, value, at_least=1)
+
+
+_CHECKS = {
+    'n_clusters': _check_positive,
+    'features': _check_features,
+    'output_prefix': _check_name,
+    'init': arguments.check_seeding,
+    'n_init': _check_positive,
+    'max_iter': _check_positive,
+    'tol': arguments.check_tolerance,
+    'seed': arguments.check_seed,
+    'distance': arguments.check_distance,
+    'weight_feature': _check_optional_name,
+    'missing': _check_missing,
+    'standardize': _check_bool,
+    'train_split': _check_name,
+    'eval_split': _check_optional_name,
+}

@@ -1,0 +1,1 @@
+"""Clusters as features: mappers that work on dictionaries of tensors."""

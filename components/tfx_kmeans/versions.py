@@ -1,0 +1,50 @@
+"""Which versions of TFX and Apache Beam work together: the one place that knows."""
+
+import importlib.metadata
+
+from tfx_kmeans import errors
+
+# TFX line -> (first Beam that works, first that does not any more, what happens with that one).
+# TensorFlow Transform 1.16 copies Beam's AppliedPTransform, which changed in Beam 2.63.
+_BEAM_RANGES = {
+    '1.16': ('2.47', '2.63', 'a preprocessing_fn of two or more phases fails with newer ones'),
+}
+
+
+def check_installed():
+    """Refuses TFX and Beam versions that are known to fail together.
+
+    Raises:
+        UnsupportedVersionsError: naming both versions and the requirement to install.
+    """
+    tfx, beam = _installed('tfx'), _installed('apache-beam')
+    if tfx and beam:
+        check(tfx, beam)
+
+
+def check(tfx, beam):
+    """Refuses the pair of versions `tfx` and `beam` (str) if it is known to fail.
+
+    Raises:
+        UnsupportedVersionsError: naming both versions and the requirement to install.
+    """
+    line = '.'.join(tfx.split('.')[:2])
+    if line not in _BEAM_RANGES:
+        return
+    first, end, reason = _BEAM_RANGES[line]
+    if not _release(first) <= _release(beam) < _release(end):
+        raise errors.UnsupportedVersionsError(
+            f'TFX {tfx} does not work with Apache Beam {beam} ({reason}): '
+            f"pip install 'apache-beam>={first},<{end}'"
+        )
+
+
+def _installed(distribution):
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _release(version):
+    return tuple(int(part) for part in version.split('.')[:2])

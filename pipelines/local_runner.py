@@ -1,0 +1,55 @@
+"""Runs the taxi pipeline on this machine, with SQLite metadata.
+
+    python pipelines/local_runner.py
+
+or with TFX's command line:
+
+    tfx pipeline create --engine=local --pipeline_path=pipelines/local_runner.py
+    tfx run create --engine=local --pipeline_name=taxi-kmeans
+"""
+
+import os
+import pathlib
+
+from absl import logging
+from taxi import pipeline
+from tfx import v1 as tfx
+
+PIPELINE_NAME = 'taxi-kmeans'
+
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+# where everything is written; TFX_KMEANS_OUTPUT names another place
+OUTPUT = pathlib.Path(os.environ.get('TFX_KMEANS_OUTPUT', _REPOSITORY / 'output')).resolve()
+# the tfx wheel ships 15,002 taxi trips of Chicago's open data
+DATA = pathlib.Path(tfx.__file__).parent.parent / 'examples/chicago_taxi_pipeline/data/simple'
+
+
+def create_pipeline(output=OUTPUT, **options):
+    """Builds the taxi pipeline with all that it writes below `output`.
+
+    Args:
+        output: pathlib.Path, a directory.
+        **options: further arguments of taxi.pipeline.create_pipeline.
+
+    Returns:
+        tfx.dsl.Pipeline.
+    """
+    return pipeline.create_pipeline(
+        pipeline_name=PIPELINE_NAME,
+        pipeline_root=str(output / 'pipeline_root'),
+        data_root=str(DATA),
+        schema_path=str(_REPOSITORY / 'schemas' / 'taxi' / 'schema.pbtxt'),
+        serving_model_dir=str(output / 'serving_model'),
+        metadata_path=str(output / 'metadata.sqlite'),
+        **options,
+    )
+
+
+def run():
+    """Runs the pipeline; nodes whose inputs are unchanged reuse what they wrote before."""
+    tfx.orchestration.LocalDagRunner().run(create_pipeline())
+
+
+if __name__ == '__main__':
+    logging.set_verbosity(logging.INFO)
+    run()

@@ -1,0 +1,144 @@
+"""The taxi pipeline: clusters of where trips begin and end, as features of a model.
+
+An ordinary TFX pipeline but for two nodes, `KMeans` and `ClusterTransform`.
+"""
+
+import tensorflow_model_analysis as tfma
+from tfx import v1 as tfx
+from tfx_kmeans import ClusterTransform, KMeans
+
+from taxi import features
+
+
+def create_pipeline(
+    pipeline_name,
+    pipeline_root,
+    data_root,
+    schema_path,
+    serving_model_dir,
+    metadata_path,
+    n_clusters=24,
+    train_steps=800,
+    eval_steps=40,
+    seed=0,
+    enable_cache=True,
+    beam_pipeline_args=None,
+):
+    """Builds the pipeline.
+
+    Args:
+        pipeline_name: str.
+        pipeline_root: directory for what the nodes write.
+        data_root: directory of CSV files of taxi trips.
+        schema_path: the curated schema of these files, a pbtxt file.
+        serving_model_dir: directory that the blessed model is pushed to.
+        metadata_path: SQLite file of the metadata.
+        n_clusters: how many zones to find.
+        train_steps: batches to train the model on.
+        eval_steps: batches to evaluate it on after each epoch.
+        seed: of the clusters and of the model.
+        enable_cache: whether nodes whose inputs are unchanged reuse what they wrote before.
+        beam_pipeline_args: options of the Beam runner.
+
+    Returns:
+        tfx.dsl.Pipeline.
+    """
+    example_gen = tfx.components.CsvExampleGen(input_base=data_root)
+    statistics_gen = tfx.components.StatisticsGen(examples=example_gen.outputs['examples'])
+    schema_gen = tfx.components.ImportSchemaGen(schema_file=schema_path)
+    example_validator = tfx.components.ExampleValidator(
+        statistics=statistics_gen.outputs['statistics'], schema=schema_gen.outputs['schema']
+    )
+    transform = tfx.components.Transform(
+        examples=example_gen.outputs['examples'],
+        schema=schema_gen.outputs['schema'],
+        preprocessing_fn='taxi.preprocessing.preprocessing_fn',
+    )
+
+    # the two nodes that bring clusters into the pipeline
+    kmeans = KMeans(
+        examples=transform.outputs['transformed_examples'],
+        transform_graph=transform.outputs['transform_graph'],
+        features=list(features.COORDINATES),
+        output_prefix=features.CLUSTER_PREFIX,
+        n_clusters=n_clusters,
+        n_init=5,
+        missing='drop',  # trips without a place are left out of the fit and get an id of their own
+        seed=seed,
+    )
+    cluster_transform = ClusterTransform(
+        examples=example_gen.outputs['examples'],
+        schema=schema_gen.outputs['schema'],
+        transform_graph=transform.outputs['transform_graph'],
+        centroids=kmeans.outputs['centroids'],
+    )
+
+    # from here on ClusterTransform stands where Transform would
+    trainer = tfx.components.Trainer(
+        run_fn='taxi.model.run_fn',
+        examples=cluster_transform.outputs['transformed_examples'],
+        transform_graph=cluster_transform.outputs['transform_graph'],
+        train_args=tfx.proto.TrainArgs(num_steps=train_steps),
+        eval_args=tfx.proto.EvalArgs(num_steps=eval_steps),
+        custom_config={'seed': seed},
+    )
+    evaluator = tfx.components.Evaluator(
+        examples=example_gen.outputs['examples'],
+        model=trainer.outputs['model'],
+        eval_config=_eval_config(),
+    )
+    pusher = tfx.components.Pusher(
+        model=trainer.outputs['model'],
+        model_blessing=evaluator.outputs['blessing'],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=serving_model_dir)
+        ),
+    )
+    return tfx.dsl.Pipeline(
+        pipeline_name=pipeline_name,
+        pipeline_root=pipeline_root,
+        components=[
+            example_gen,
+            statistics_gen,
+            schema_gen,
+            example_validator,
+            transform,
+            kmeans,
+            cluster_transform,
+            trainer,
+            evaluator,
+            pusher,
+        ],
+        enable_cache=enable_cache,
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
+            metadata_path
+        ),
+        beam_pipeline_args=beam_pipeline_args,
+    )
+
+
+def _eval_config():
+    """The model is blessed if its AUC over all trips is above 0.9."""
+    threshold = tfma.MetricThreshold(
+        value_threshold=tfma.GenericValueThreshold(lower_bound={'value': 0.9})
+    )
+    return tfma.EvalConfig(
+        model_specs=[
+            tfma.ModelSpec(
+                signature_name='serving_default',
+                prediction_key='big_tip',
+                label_key=features.transformed_name(features.LABEL),
+                preprocessing_function_names=['transform_features'],
+            )
+        ],
+        slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=['payment_type'])],
+        metrics_specs=[
+            tfma.MetricsSpec(
+                metrics=[
+                    tfma.MetricConfig(class_name='ExampleCount'),
+                    tfma.MetricConfig(class_name='AUC'),
+                ],
+                thresholds={'auc': threshold},
+            )
+        ],
+    )

@@ -1,0 +1,29 @@
+"""Installs tfx-kmeans; tool settings live in pyproject.toml."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+setup(
+    name='tfx-kmeans',
+    version='0.1.0',
+    description='K-means cluster features for TFX pipelines, fitted inside the TensorFlow graph',
+    long_description=pathlib.Path(__file__).with_name('README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    package_dir={'': 'components'},
+    packages=find_packages('components'),
+    package_data={'tfx_kmeans': ['py.typed']},
+    python_requires='>=3.10,<3.14',
+    install_requires=[
+        'tfx>=1.16,<1.22',
+        'tensorflow>=2.16',
+        'tensorflow-transform>=1.16,<1.22',
+        'apache-beam>=2.47',
+        'numpy>=1.22',
+    ],
+    extras_require={
+        'demo': ['matplotlib'],
+        'test': ['hypothesis', 'jsonschema', 'pytest', 'pytest-cov', 'pytest-timeout', 'ruff'],
+    },
+)

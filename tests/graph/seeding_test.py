@@ -1,0 +1,146 @@
+"""Initial centroids: drawn from the rows, by weight and by squared distance, and good ones."""
+
+import functools
+
+import numpy as np
+import pytest
+import reference
+import tensorflow as tf
+from sklearn import cluster, datasets
+from tfx_kmeans.graph import rows as rows_lib
+from tfx_kmeans.graph import seeding
+
+EITHER_METHOD = pytest.mark.parametrize('method', seeding.METHODS)
+
+
+@functools.cache
+def _compiled(method, k):
+    def draw(points, weights, seeds):
+        width = points.shape[1]
+        one = tf.ones([], points.dtype)
+        shift = tf.zeros([width], points.dtype)
+        rows = rows_lib.Rows(points, weights, shift, one, 'squared_euclidean')
+        return seeding.seed(method, rows, k, seeds)
+
+    return tf.function(draw, autograph=False)
+
+
+def draw(method, points, k, seed, weights=None):
+    """Initial centroids `[k, d]` of float32 `points`, which the rows are passed on as."""
+    weights = None if weights is None else tf.constant(weights, tf.float32)
+    return _compiled(method, k)(tf.constant(points), weights, tf.constant([seed, 0])).numpy()
+
+
+def indices(drawn, points):
+    """The row that each of `drawn` is, which fails for one that is none."""
+    places = {tuple(row): index for index, row in enumerate(points.tolist())}
+    return [places[tuple(row)] for row in drawn.tolist()]
+
+
+@EITHER_METHOD
+@pytest.mark.parametrize('weighted', [False, True])
+def test_initial_centroids_are_different_rows(method, weighted):
+    points, weights, _ = reference.sample(0)
+    for seed in range(10):
+        drawn = draw(method, points, 5, seed, weights if weighted else None)
+        assert len(set(indices(drawn, points))) == 5
+
+
+@EITHER_METHOD
+def test_a_row_without_weight_is_never_drawn(method):
+    points, weights, _ = reference.sample(0)
+    weights[:380] = 0
+    points[:380] *= 100  # far out, where k-means++ would go first
+    for seed in range(20):
+        assert min(indices(draw(method, points, 5, seed, weights), points)) >= 380
+
+
+@EITHER_METHOD
+def test_all_rows_of_weight_are_drawn_where_there_are_no_more(method):
+    points, weights, _ = reference.sample(0)
+    weights[5:] = 0
+    for seed in range(20):
+        assert sorted(indices(draw(method, points, 5, seed, weights), points)) == [0, 1, 2, 3, 4]
+
+
+@EITHER_METHOD
+def test_seeds_draw_anew_and_a_seed_draws_the_same(method):
+    points, _, _ = reference.sample(0)
+    drawn = [draw(method, points, 5, seed) for seed in range(20)]
+    assert len({one.tobytes() for one in drawn}) == 20
+    np.testing.assert_array_equal(draw(method, points, 5, 3), drawn[3])
+
+
+@EITHER_METHOD
+def test_the_first_row_is_drawn_in_proportion_to_its_weight(method):
+    points = np.arange(4, dtype=np.float32)[:, np.newaxis]
+    weights = [1, 0, 2, 5]
+    drawn = [int(draw(method, points, 1, seed, weights)[0, 0]) for seed in range(1000)]
+    counts = np.bincount(drawn, minlength=4)
+    expected = 1000 * np.array(weights) / 8
+    assert counts[1] == 0
+    assert np.all(np.abs(counts - expected) <= 4 * np.sqrt(expected))
+
+
+@pytest.mark.parametrize('n', [1, 5, 4095, 4096, 4097, 10_000])
+def test_draws_follow_the_masses_of_all_blocks(n):
+    masses = np.random.default_rng(n).uniform(size=n)
+    masses[1::2] = 0
+    padded = tf.constant(np.pad(masses, [0, -n % 4096]).reshape([-1, 4096]))
+    drawn = np.concatenate([seeding._draw(padded, 500, tf.constant([1, i])) for i in range(20)])
+    assert drawn.max() < n
+    counts = np.bincount(drawn, minlength=n)
+    assert counts[1::2].sum() == 0
+    # tenths of the rows, the deviation of whose counts is known
+    for part in np.array_split(np.arange(n), 10):
+        share = masses[part].sum() / masses.sum()
+        deviation = np.sqrt(10_000 * share * (1 - share))
+        assert abs(counts[part].sum() - 10_000 * share) <= 4 * deviation + 1e-6
+
+
+def test_masses_of_any_unit_can_be_drawn_by():
+    for unit in (1e-30, 1e30):
+        masses = tf.constant(np.array([[0, 1, 0, 3], [0, 4, 0, 0]]) * unit)
+        counts = np.bincount(seeding._draw(masses, 8000, tf.constant([1, 2])), minlength=8)
+        np.testing.assert_allclose(counts, [0, 1000, 0, 3000, 0, 4000, 0, 0], rtol=0, atol=200)
+
+
+def test_k_means_plus_plus_draws_no_row_twice_while_others_are_left():
+    distinct = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    points = np.repeat(distinct, [100, 1, 3, 1, 500], axis=0)
+    for seed in range(20):
+        drawn = draw('k-means++', points, 5, seed)
+        assert sorted(indices(drawn, distinct)) == [0, 1, 2, 3, 4]
+
+
+def test_k_means_plus_plus_finds_every_separate_heap():
+    for seed in range(10):
+        points, heaps = reference.blobs(seed)
+        drawn = indices(draw('k-means++', points, 8, seed), points)
+        assert sorted(heaps[drawn]) == list(range(8))
+
+
+def test_k_means_plus_plus_heeds_weights_of_heaps():
+    points, heaps = reference.blobs(0)
+    weights = np.where(heaps < 5, 1.0, 1e-9)  # three heaps count for next to nothing
+    for seed in range(10):
+        drawn = indices(draw('k-means++', points, 5, seed, weights), points)
+        assert sorted(heaps[drawn]) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize('name', ['digits', 'overlapping'])
+def test_k_means_plus_plus_starts_as_low_as_that_of_scikit_learn(name):
+    points = datasets.load_digits().data if name == 'digits' else reference.sample(0, n=2000)[0]
+    points = points.astype(np.float32)
+
+    def potential(centroids):
+        return reference.inertia_of(points, centroids)
+
+    seeds = range(30)
+    ours = np.mean([potential(draw('k-means++', points, 10, seed)) for seed in seeds])
+    theirs = np.mean(
+        [potential(cluster.kmeans_plusplus(points, 10, random_state=seed)[0]) for seed in seeds]
+    )
+    forgy = np.mean([potential(draw('random', points, 10, seed)) for seed in seeds])
+    assert ours <= 1.04 * theirs
+    assert ours <= 0.96 * forgy

@@ -1,0 +1,273 @@
+"""What is found out about the data before a fit, and the data that is refused."""
+
+import re
+
+import numpy as np
+import pytest
+import reference
+import tensorflow as tf
+from tfx_kmeans import graph
+from tfx_kmeans.graph import summary
+
+EITHER_DTYPE = pytest.mark.parametrize('dtype', [np.float32, np.float64])
+
+
+def summarise(points, weights=None, n_clusters=3):
+    weights = None if weights is None else tf.constant(weights, tf.float32)
+    return summary.summarise(tf.constant(points), weights, n_clusters)
+
+
+@EITHER_DTYPE
+@pytest.mark.parametrize('weighted', [False, True])
+@pytest.mark.parametrize('n', [1, 4095, 4096, 4097, 10_000])
+def test_moments_equal_those_of_numpy(n, weighted, dtype):
+    points, weights, _ = reference.sample(0, n=n, k=1)
+    points = points.astype(dtype)
+    found = summarise(points, weights if weighted else None)
+    weights = weights.astype(float) if weighted else np.ones(n)
+    mean = np.average(points.astype(float), axis=0, weights=weights)
+    largest = np.abs(points - mean).max()
+    variance = np.average((points - mean) ** 2, axis=0, weights=weights).mean()
+    assert found.n_rows == n
+    np.testing.assert_allclose(found.total_weight, weights.sum(), rtol=1e-12)
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-12)
+    np.testing.assert_allclose(found.largest, largest, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(found.variance * found.largest**2, variance, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize(('unit', 'dtype'), [(1e30, np.float32), (1e-30, np.float32), (1e200, 'd')])
+def test_variance_neither_overflows_nor_vanishes(unit, dtype):
+    points = reference.sample(0)[0].astype(dtype)
+    found, wanted = summarise(points * np.dtype(dtype).type(unit)), summarise(points)
+    np.testing.assert_allclose(found.variance, wanted.variance, rtol=1e-5)
+    np.testing.assert_allclose(found.largest / unit, wanted.largest, rtol=1e-5)
+
+
+def test_means_of_a_great_offset_are_exact():
+    points = 1e9 + np.random.default_rng(0).normal(size=(10_000, 4))
+    np.testing.assert_allclose(summarise(points).mean, points.mean(axis=0), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    'bad', [[0], [4095, 4096], [4096], [9999], [17, 5000, 9000]], ids=lambda bad: f'{bad[0]}'
+)
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+def test_rows_that_are_not_finite_are_counted_and_the_first_is_named(bad, value):
+    points = reference.sample(0, n=10_000)[0]
+    points[bad, 1] = value
+    found = summarise(points)
+    assert found.bad_rows == len(bad)
+    assert found.first_bad_row == bad[0]
+
+
+def test_sound_data_has_no_bad_rows():
+    points, weights, _ = reference.sample(0)
+    found = summarise(points, weights)
+    assert (found.bad_rows, found.zero_rows, found.bad_weights) == (0, 0, 0)
+    assert found.first_bad_row == 400
+
+
+def test_rows_of_zeros_are_counted():
+    points = reference.sample(0, n=10_000)[0]
+    points[[0, 4096, 9999]] = 0
+    points[7, :3] = 0
+    assert summarise(points).zero_rows == 3
+
+
+def test_bad_weights_are_counted():
+    points, weights, _ = reference.sample(0, n=10_000)
+    weights[[0, 1, 4096, 9999]] = [-1, np.nan, np.inf, -1e-20]
+    assert summarise(points, weights).bad_weights == 4
+
+
+@EITHER_DTYPE
+def test_distinct_rows_are_counted_up_to_the_wanted_number(dtype):
+    distinct = np.random.default_rng(0).integers(-2, 2, size=(9000, 4)).astype(dtype)
+    n_distinct = len(np.unique(distinct, axis=0))
+    assert n_distinct == 256
+    for wanted in (1, 5, 255, 256, 257, 1000):
+        assert summarise(distinct, n_clusters=wanted).distinct_rows == min(wanted, n_distinct)
+
+
+def test_the_last_row_may_be_the_only_other_one():
+    points = np.zeros([9000, 4], np.float32)
+    assert summarise(points, n_clusters=2).distinct_rows == 1
+    points[-1, 3] = 1e-30
+    assert summarise(points, n_clusters=2).distinct_rows == 2
+
+
+def test_rows_without_weight_do_not_count_as_distinct():
+    points = np.eye(4, dtype=np.float32)
+    assert summarise(points, [0, 1, 0, 2], n_clusters=4).distinct_rows == 2
+
+
+@EITHER_DTYPE
+def test_zero_and_minus_zero_are_one_row(dtype):
+    points = np.zeros([400, 4], dtype)
+    points[::2] = -0.0
+    assert summarise(points, n_clusters=2).distinct_rows == 1
+
+
+# what is refused, in the same words by a fit and by a tf.function that holds one
+
+ROWS = reference.sample(0)[0]
+
+
+def rows_with(index, value):
+    points = ROWS.copy()
+    points[index] = value
+    return points
+
+
+def weights_with(index, value):
+    weights = np.ones(len(ROWS), np.float32)
+    weights[index] = value
+    return weights
+
+
+REFUSED = {
+    'no rows': (
+        (ROWS[:0], None, 'squared_euclidean'),
+        'points: there are no rows, nothing to cluster',
+    ),
+    'no rows, weighted': (
+        (ROWS[:0], np.zeros(0, np.float32), 'squared_euclidean'),
+        'points: there are no rows, nothing to cluster',
+    ),
+    'NaN': (
+        (rows_with([7, 300], np.nan), None, 'squared_euclidean'),
+        'points: 2 rows hold NaN or infinite values, the first is row 7; drop or fill them first',
+    ),
+    'infinite': (
+        (rows_with((399, 2), -np.inf), None, 'cosine'),
+        'points: 1 rows hold NaN or infinite values, the first is row 399; drop or fill them first',
+    ),
+    'NaN of weight 0': (
+        (rows_with(7, np.nan), weights_with(7, 0), 'squared_euclidean'),
+        'points: 1 rows hold NaN or infinite values, the first is row 7; drop or fill them first',
+    ),
+    'weights below 0': (
+        (ROWS, weights_with([1, 2, 3], -0.5), 'squared_euclidean'),
+        'weights: 3 of them are negative, NaN or infinite (as float32); '
+        'weights must be finite and >= 0',
+    ),
+    'weights NaN': (
+        (ROWS, weights_with(1, np.nan), 'squared_euclidean'),
+        'weights: 1 of them are negative, NaN or infinite (as float32); '
+        'weights must be finite and >= 0',
+    ),
+    'weights infinite': (
+        (ROWS, weights_with(1, np.inf), 'squared_euclidean'),
+        'weights: 1 of them are negative, NaN or infinite (as float32); '
+        'weights must be finite and >= 0',
+    ),
+    'weights all 0': (
+        (ROWS, np.zeros(len(ROWS), np.float32), 'squared_euclidean'),
+        'weights: none is above 0 (as float32), so no row counts for anything',
+    ),
+    'row of zeros': (
+        (rows_with([3, 4], 0), None, 'cosine'),
+        'points: 2 rows are all zeros and have no direction, which the cosine distance needs',
+    ),
+    'values far apart': (
+        (rows_with(0, 3e38) - rows_with(1, 3e38), None, 'squared_euclidean'),
+        'points: values lie as far as inf from their mean, too far for the squares of distances',
+    ),
+    'too few rows': (
+        (ROWS[:4], None, 'squared_euclidean'),
+        'n_clusters=5 is more than the 4 distinct rows (of positive weight) in points; '
+        'ask for at most that many clusters',
+    ),
+    'too few distinct rows': (
+        (np.repeat(ROWS[:2], 200, axis=0), None, 'squared_euclidean'),
+        'n_clusters=5 is more than the 2 distinct rows (of positive weight) in points; '
+        'ask for at most that many clusters',
+    ),
+    'too few rows of weight': (
+        (ROWS, weights_with(slice(3, None), 0), 'squared_euclidean'),
+        'n_clusters=5 is more than the 3 distinct rows (of positive weight) in points; '
+        'ask for at most that many clusters',
+    ),
+}
+
+
+@pytest.mark.parametrize('case', REFUSED)
+def test_unfit_data_is_refused_with_the_reason(case):
+    (points, weights, distance), message = REFUSED[case]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        graph.fit(points, 5, weights=weights, distance=distance)
+
+
+@pytest.fixture(scope='module')
+def fit_in_tf_function():
+    calls = {
+        (weighted, distance): tf.function(
+            lambda points, weights=None, distance=distance: (
+                graph.fit(points, 5, weights=weights, distance=distance, max_iter=1).centroids
+            ),
+            input_signature=[tf.TensorSpec([None, 4])] + [tf.TensorSpec([None])] * weighted,
+        )
+        for weighted in (False, True)
+        for distance in reference.DISTANCES
+    }
+
+    def call(points, weights, distance):
+        arguments = [points] if weights is None else [points, weights]
+        return calls[weights is not None, distance](*arguments)
+
+    return call
+
+
+@pytest.mark.parametrize('case', REFUSED)
+def test_a_tf_function_refuses_in_the_same_words(case, fit_in_tf_function):
+    arguments, message = REFUSED[case]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=re.escape(message)):
+        fit_in_tf_function(*arguments)
+
+
+@pytest.mark.parametrize('n_weights', [0, 1, 399, 401])
+def test_a_tf_function_refuses_another_number_of_weights(n_weights, fit_in_tf_function):
+    message = f'weights: there are {n_weights} of them for 400 rows of points'
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        fit_in_tf_function(ROWS, np.ones(n_weights, np.float32), 'squared_euclidean')
+
+
+def test_a_tf_function_refuses_nothing_sound(fit_in_tf_function):
+    weights = weights_with(3, 0)
+    found = fit_in_tf_function(ROWS, weights, 'squared_euclidean')
+    wanted = graph.fit(ROWS, 5, weights=weights, max_iter=1)
+    np.testing.assert_array_equal(found, wanted.centroids)
+
+
+def test_float64_values_too_far_apart_are_refused_where_the_distance_needs_them():
+    points = ROWS * np.float64(1e160)
+    with pytest.raises(ValueError, match='values lie as far as .*e[+]160 from their mean'):
+        graph.fit(points, 5)
+    found = graph.fit(points, 5, distance='cosine')
+    np.testing.assert_allclose(
+        found.centroids, graph.fit(ROWS, 5, distance='cosine').centroids, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ('value', 'distance', 'message'),
+    [
+        (np.nan, 'squared_euclidean', 'init: 2 rows hold NaN or infinite values'),
+        (np.inf, 'cosine', 'init: 2 rows hold NaN or infinite values'),
+        (0, 'cosine', 'init: 2 rows are all zeros and have no direction'),
+    ],
+)
+def test_initial_centroids_that_no_row_can_be_compared_with_are_refused(value, distance, message):
+    init = ROWS[:5].copy()
+    init[[1, 3]] = value
+    with pytest.raises(ValueError, match=message):
+        graph.fit(ROWS, 5, init=init, distance=distance)
+    call = tf.function(lambda points, init: graph.fit(points, 5, init=init, distance=distance))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        call(ROWS, init)
+
+
+def test_an_initial_centroid_at_the_origin_is_fine_under_the_euclidean_distance():
+    init = ROWS[:5].copy()
+    init[0] = 0
+    assert graph.fit(ROWS, 5, init=init).converged
