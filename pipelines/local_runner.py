@@ -8,23 +8,21 @@ or with TFX's command line:
     tfx run create --engine=local --pipeline_name=taxi-kmeans
 """
 
-import os
 import pathlib
 
 from absl import logging
-from taxi import pipeline
 from tfx import v1 as tfx
+
+import locations
+from taxi import pipeline
 
 PIPELINE_NAME = 'taxi-kmeans'
 
-_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-# where everything is written; TFX_KMEANS_OUTPUT names another place
-OUTPUT = pathlib.Path(os.environ.get('TFX_KMEANS_OUTPUT', _REPOSITORY / 'output')).resolve()
 # the tfx wheel ships 15,002 taxi trips of Chicago's open data
 DATA = pathlib.Path(tfx.__file__).parent.parent / 'examples/chicago_taxi_pipeline/data/simple'
 
 
-def create_pipeline(output=OUTPUT, **options):
+def create_pipeline(output=locations.OUTPUT, **options):
     """Builds the taxi pipeline with all that it writes below `output`.
 
     Args:
@@ -38,7 +36,7 @@ def create_pipeline(output=OUTPUT, **options):
         pipeline_name=PIPELINE_NAME,
         pipeline_root=str(output / 'pipeline_root'),
         data_root=str(DATA),
-        schema_path=str(_REPOSITORY / 'schemas' / 'taxi' / 'schema.pbtxt'),
+        schema_path=str(locations.SCHEMA),
         serving_model_dir=str(output / 'serving_model'),
         metadata_path=str(output / 'metadata.sqlite'),
         **options,

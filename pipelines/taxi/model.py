@@ -2,43 +2,35 @@
 
 import tensorflow as tf
 import tensorflow_transform as tft
-from tfx_bsl.public import tfxio
 
 from taxi import features
+
+ZONE_ID = f'{features.CLUSTER_PREFIX}_id'
+ZONE_DISTANCE = f'{features.CLUSTER_PREFIX}_distance'
 
 _BATCH_SIZE = 128
 _HIDDEN_UNITS = 32
 _EMBEDDING_WIDTH = 8
+_SHUFFLE_BUFFER = 20_000
 
 
 def run_fn(fn_args):
     """Trains the model and exports it with its preprocessing; called by Trainer.
 
     Args:
-        fn_args: tfx.v1.components.FnArgs; its custom_config may have `seed` (0 by default).
+        fn_args: tfx.v1.components.FnArgs; its custom_config has the `seed`.
     """
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
-    schema = transform_output.transformed_metadata.schema
-
-    tf.keras.utils.set_random_seed((fn_args.custom_config or {}).get('seed', 0))
+    tf.keras.utils.set_random_seed(fn_args.custom_config['seed'])
     model = build_model(transform_output)
-
-    def dataset(files):
-        options = tfxio.TensorFlowDatasetOptions(
-            batch_size=_BATCH_SIZE,
-            label_key=features.transformed_name(features.LABEL),
-            shuffle_seed=0,
-        )
-        batches = fn_args.data_accessor.tf_dataset_factory(files, options, schema)
-        return batches.map(lambda batch, label: (select_inputs(model, batch), label)).repeat()
-
-    model.fit(
-        dataset(fn_args.train_files),
-        steps_per_epoch=fn_args.train_steps,
-        validation_data=dataset(fn_args.eval_files),
+    train(
+        model,
+        fn_args.train_files,
+        transform_output,
+        fn_args.train_steps,
+        validation_data=batches(fn_args.eval_files, transform_output, model),
         validation_steps=fn_args.eval_steps,
         callbacks=[tf.keras.callbacks.TensorBoard(fn_args.model_run_dir)],
-        verbose=2,
     )
     _export(model, transform_output, fn_args.serving_model_dir)
 
@@ -54,18 +46,17 @@ def build_model(transform_output, with_clusters=True):
         tf.keras.Model from a dict of features to the probability of a big tip, `[batch, 1]`.
     """
     name = features.transformed_name
+    numbers = [name(key) for key in features.DENSE]
     categories = {name(key): features.BUCKETS for key in features.BUCKETIZED}
     categories |= {name(key): size for key, size in features.CATEGORICAL.items()}
     categories |= {
         name(key): transform_output.vocabulary_size_by_name(key) + features.OOV_BUCKETS
         for key in features.VOCABULARIES
     }
-    numbers = [name(key) for key in features.DENSE]
     if with_clusters:
-        zone = f'{features.CLUSTER_PREFIX}_id'
+        numbers.append(ZONE_DISTANCE)
         # n_clusters + 1: the last category is that of trips without a place
-        categories[zone] = transform_output.num_buckets_for_transformed_feature(zone)
-        numbers.append(f'{features.CLUSTER_PREFIX}_distance')
+        categories[ZONE_ID] = transform_output.num_buckets_for_transformed_feature(ZONE_ID)
 
     inputs = {key: tf.keras.Input([], name=key, dtype=tf.float32) for key in numbers}
     inputs |= {key: tf.keras.Input([], name=key, dtype=tf.int64) for key in categories}
@@ -81,9 +72,34 @@ def build_model(transform_output, with_clusters=True):
     return model
 
 
-def select_inputs(model, transformed):
-    """Returns those of the transformed features that `model` takes."""
-    return {key: transformed[key] for key in model.input}
+def train(model, files, transform_output, steps, **fit_options):
+    """Trains `model` for `steps` batches of the transformed examples in `files`."""
+    shuffled = batches(files, transform_output, model).unbatch().shuffle(_SHUFFLE_BUFFER, seed=0)
+    repeated = shuffled.repeat().batch(_BATCH_SIZE)
+    model.fit(repeated, steps_per_epoch=steps, verbose=2, **fit_options)
+
+
+def batches(files, transform_output, model):
+    """Reads transformed examples once through, in order.
+
+    Args:
+        files: paths or patterns of gzip TFRecord files.
+        transform_output: tft.TFTransformOutput of ClusterTransform.
+        model: the model to feed.
+
+    Returns:
+        tf.data.Dataset of batches (dict of the inputs of the model, label).
+    """
+    label = features.transformed_name(features.LABEL)
+    wanted = {*model.input, label}
+    spec = {k: v for k, v in transform_output.transformed_feature_spec().items() if k in wanted}
+
+    def parse(examples):
+        parsed = tf.io.parse_example(examples, spec)
+        return parsed, parsed.pop(label)
+
+    paths = tf.data.Dataset.list_files(files, shuffle=False)
+    return tf.data.TFRecordDataset(paths, 'GZIP').batch(_BATCH_SIZE).map(parse).cache()
 
 
 def _export(model, transform_output, directory):
@@ -98,8 +114,8 @@ def _export(model, transform_output, directory):
     @tf.function(input_signature=[serialized])
     def serve(examples):
         transformed = module.transform(tf.io.parse_example(examples, serving_spec))
-        zone = f'{features.CLUSTER_PREFIX}_id'
-        return {'big_tip': model(select_inputs(model, transformed)), zone: transformed[zone]}
+        inputs = {key: transformed[key] for key in model.input}
+        return {'big_tip': model(inputs), ZONE_ID: transformed[ZONE_ID]}
 
     @tf.function(input_signature=[serialized])
     def transform_features(examples):

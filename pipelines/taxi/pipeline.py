@@ -5,9 +5,9 @@ An ordinary TFX pipeline but for two nodes, `KMeans` and `ClusterTransform`.
 
 import tensorflow_model_analysis as tfma
 from tfx import v1 as tfx
-from tfx_kmeans import ClusterTransform, KMeans
 
 from taxi import features
+from tfx_kmeans import ClusterTransform, KMeans
 
 
 def create_pipeline(
@@ -119,8 +119,12 @@ def create_pipeline(
 
 def _eval_config():
     """The model is blessed if its AUC over all trips is above 0.9."""
-    threshold = tfma.MetricThreshold(
-        value_threshold=tfma.GenericValueThreshold(lower_bound={'value': 0.9})
+    all_trips = tfma.SlicingSpec()
+    threshold = tfma.PerSliceMetricThreshold(
+        slicing_specs=[all_trips],
+        threshold=tfma.MetricThreshold(
+            value_threshold=tfma.GenericValueThreshold(lower_bound={'value': 0.9})
+        ),
     )
     return tfma.EvalConfig(
         model_specs=[
@@ -131,14 +135,13 @@ def _eval_config():
                 preprocessing_function_names=['transform_features'],
             )
         ],
-        slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=['payment_type'])],
+        slicing_specs=[all_trips, tfma.SlicingSpec(feature_keys=['payment_type'])],
         metrics_specs=[
             tfma.MetricsSpec(
                 metrics=[
                     tfma.MetricConfig(class_name='ExampleCount'),
-                    tfma.MetricConfig(class_name='AUC'),
+                    tfma.MetricConfig(class_name='AUC', per_slice_thresholds=[threshold]),
                 ],
-                thresholds={'auc': threshold},
             )
         ],
     )

@@ -47,8 +47,10 @@ def test_initial_centroids_are_different_rows(method, weighted):
 
 
 @EITHER_METHOD
-def test_a_row_without_weight_is_never_drawn(method):
+@pytest.mark.parametrize('unit', [1, 1e-35, 1e35])
+def test_a_row_without_weight_is_never_drawn(method, unit):
     points, weights, _ = reference.sample(0)
+    weights *= np.float32(unit)
     weights[:380] = 0
     points[:380] *= 100  # far out, where k-means++ would go first
     for seed in range(20):
@@ -111,6 +113,32 @@ def test_k_means_plus_plus_draws_no_row_twice_while_others_are_left():
     for seed in range(20):
         drawn = draw('k-means++', points, 5, seed)
         assert sorted(indices(drawn, distinct)) == [0, 1, 2, 3, 4]
+
+
+def test_k_means_plus_plus_draws_every_row_anew():
+    points = np.eye(16, dtype=np.float32)  # all equally far from each other
+    pairs = {tuple(indices(draw('k-means++', points, 2, seed), points)) for seed in range(200)}
+    assert len(pairs) > 80  # of 240; one draw for both would leave little more than 16
+
+
+def test_the_best_candidate_leaves_the_least_weighted_distances():
+    rng = np.random.default_rng(0)
+    picks = []
+    for seed in range(20):
+        points, weights, _ = reference.sample(seed, n=5000)
+        weights[points[:, 0] > 0.5] *= 30  # so that weight tips the scales
+        closest = rng.uniform(0, 9, size=5000).astype(np.float32)
+        candidates = points[:4]
+        zero, one = tf.zeros([4]), tf.ones([])
+        rows = rows_lib.Rows(
+            tf.constant(points), tf.constant(weights), zero, one, 'squared_euclidean'
+        )
+        found = seeding._best_candidate(rows, 4096, tf.constant(closest), tf.constant(candidates))
+        left = np.minimum(reference.distances(points, candidates), closest[:, np.newaxis])
+        picks.append((int(found), (weights @ left).argmin(), left.sum(axis=0).argmin()))
+    found, weighted, unweighted = np.transpose(picks)
+    np.testing.assert_array_equal(found, weighted)
+    assert np.any(weighted != unweighted)
 
 
 def test_k_means_plus_plus_finds_every_separate_heap():

@@ -1,5 +1,7 @@
 """Walking over the rows of a matrix in blocks, so that no temporary grows with the row count."""
 
+import os
+
 import tensorflow as tf
 
 _BLOCK_ELEMENTS = (
@@ -7,6 +9,8 @@ _BLOCK_ELEMENTS = (
 )  # 4 MiB of float32: a block's [rows, n_columns] temporary stays near cache
 _MIN_ROWS = 256
 _MAX_ROWS = 4096
+# blocks in flight at a time: more than there are cores would only hold more memory
+_PARALLEL_BLOCKS = min(10, os.cpu_count() or 1)
 
 
 def block_rows(n_columns):
@@ -45,7 +49,7 @@ def reduce_blocks(step, n_rows, rows_per_block, initial):
         return [stop, *step(start, stop, *state)]
 
     loop = [tf.zeros([], tf.int32), *initial]
-    return tf.while_loop(lambda start, *_: start < n_rows, body, loop)[1:]
+    return _while_below(n_rows, body, loop)
 
 
 def map_blocks(step, n_rows, rows_per_block, dtypes):
@@ -72,4 +76,11 @@ def map_blocks(step, n_rows, rows_per_block, dtypes):
         tf.TensorArray(dtype, n_blocks, element_shape=[None], infer_shape=False) for dtype in dtypes
     ]
     loop = [tf.zeros([], tf.int32), *arrays]
-    return [a.concat() for a in tf.while_loop(lambda index, *_: index < n_blocks, body, loop)[1:]]
+    return [array.concat() for array in _while_below(n_blocks, body, loop)]
+
+
+def _while_below(limit, body, loop):
+    """Repeats `body` while the first of `loop` is below `limit`; returns the others."""
+    return tf.while_loop(
+        lambda counter, *_: counter < limit, body, loop, parallel_iterations=_PARALLEL_BLOCKS
+    )[1:]

@@ -73,7 +73,7 @@ def k_means_plus_plus(rows, n_clusters, seeds):
 
 
 def _masses(rows, rows_per_block, closest):
-    """Sampling masses w * D^2 (w alone before the first centroid), float64 `[n_blocks, block]`.
+    """Sampling masses w * D^2 (w alone before the first centroid), float32 `[n_blocks, block]`.
 
     Rows that fill up the last block have mass 0.
     """
@@ -82,21 +82,21 @@ def _masses(rows, rows_per_block, closest):
     masses = tf.ones([rows.count]) if closest is None else closest
     if rows.weights is not None:
         masses *= rows.weights
-    return tf.reshape(tf.cast(tf.pad(masses, padding), tf.float64), [n_blocks, rows_per_block])
+    return tf.reshape(tf.pad(masses, padding), [n_blocks, rows_per_block])
 
 
 def _draw(masses, n_draws, seeds):
     """Draws row indices int32 `[n_draws]`, with replacement, in proportion to their masses.
 
     Inverse transform sampling in two steps, first the block and then the row in it, which keeps
-    the running sums short and exact to float64.
+    the running sums short; only those of the blocks drawn are made, in float64.
     """
-    ends = tf.cumsum(tf.reduce_sum(masses, axis=1))
+    ends = tf.cumsum(tf.cast(tf.reduce_sum(masses, axis=1), tf.float64))
     uniform = tf.random.stateless_uniform([n_draws], seeds, dtype=tf.float64)
     targets = uniform * ends[-1]
     block = _first_above(ends, targets)
     targets -= tf.gather(tf.concat([[0.0], ends], 0), block)
-    within = tf.cumsum(tf.gather(masses, block), axis=1)
+    within = tf.cumsum(tf.cast(tf.gather(masses, block), tf.float64), axis=1)
     row = tf.searchsorted(within, targets[:, tf.newaxis], side='right')[:, 0]
     # rounding may carry a target past the last positive mass: fall back to that one
     last = tf.argmax(within, axis=1, output_type=tf.int32)

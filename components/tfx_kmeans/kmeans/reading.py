@@ -17,6 +17,8 @@ from tfx_kmeans.kmeans import ordering
 from tfx_kmeans.transform import features as features_lib
 
 _BATCH_ROWS = 8192
+_BUFFER_BYTES = 1 << 20
+_PARALLEL_FILES = 4
 _SECONDS_BETWEEN_LOGS = 10.0
 
 
@@ -123,11 +125,16 @@ def _batches(files, columns):
     def parse(serialized):
         return features_lib.to_matrix(tf.io.parse_example(serialized, columns.feature_spec), names)
 
-    records = tf.data.TFRecordDataset(files, 'GZIP', num_parallel_reads=tf.data.AUTOTUNE)
-    return (
-        records.batch(_BATCH_ROWS)
-        .map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False)
-        .prefetch(tf.data.AUTOTUNE)
+    def batches_of(file):
+        # batched file by file: records that cross threads one by one cost more than parsing them
+        records = tf.data.TFRecordDataset(file, 'GZIP', buffer_size=_BUFFER_BYTES)
+        return records.batch(_BATCH_ROWS).map(parse)
+
+    return tf.data.Dataset.from_tensor_slices(files).interleave(
+        batches_of,
+        cycle_length=_PARALLEL_FILES,
+        num_parallel_calls=_PARALLEL_FILES,
+        deterministic=False,  # the rows are put in the order of their hashes afterwards
     )
 
 

@@ -1,0 +1,127 @@
+"""Runs the taxi pipeline and tells, on one screen, what came of it: `make demo`."""
+
+import logging as standard_logging
+import os
+import re
+import sys
+import time
+
+import locations
+
+_TRAIN_STEPS = 800
+_LOG = locations.OUTPUT / 'demo.log'
+
+
+def main():
+    """Runs the pipeline with its logs in a file, then prints the summary."""
+    locations.OUTPUT.mkdir(parents=True, exist_ok=True)
+    console = os.fdopen(os.dup(sys.stdout.fileno()), 'w', buffering=1)
+    print(f'Running the taxi pipeline; all that it logs is in {_LOG}', file=console)
+    _send_output_to(_LOG)
+    try:
+        seconds = _run_pipeline(console)
+        print(*_summary(sum(seconds.values())), sep='\n', file=console)
+    except BaseException as error:
+        print(f'\nFailed: {error}\nThe log says more: {_LOG}', file=console)
+        raise
+
+
+def _send_output_to(path):
+    """Sends all that this process prints from now on, its C++ parts included, to a file."""
+    with open(path, 'w') as file:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(file.fileno(), stream.fileno())
+
+
+class _NodeTimes(standard_logging.Handler):
+    """Shows on the console when a node begins and how long it took."""
+
+    def __init__(self, console):
+        super().__init__()
+        self.seconds = {}
+        self._console = console
+        self._started = 0.0
+
+    def emit(self, record):
+        match = re.fullmatch(r'Component (\S+) is (running|finished)\.', record.getMessage())
+        if not match:
+            return
+        node, state = match.groups()
+        if state == 'running':
+            self._started = time.monotonic()
+            print(f'  {node:20}', end='', file=self._console, flush=True)
+        else:
+            self.seconds[node] = time.monotonic() - self._started
+            print(f'{self.seconds[node]:6.1f} s', file=self._console)
+
+
+def _run_pipeline(console):
+    """Runs the pipeline; returns the seconds that each node took."""
+    from absl import logging
+    from tfx import v1 as tfx
+
+    import local_runner
+
+    logging.set_verbosity(logging.INFO)
+    times = _NodeTimes(console)
+    logging.get_absl_logger().addHandler(times)
+    pipeline = local_runner.create_pipeline(train_steps=_TRAIN_STEPS)
+    tfx.orchestration.LocalDagRunner().run(pipeline)
+    return times.seconds
+
+
+def _summary(seconds):
+    """Returns the lines that say what came of the run."""
+    from taxi import cluster_map, comparison
+    from tfx_kmeans import Clustering
+
+    clustering = Clustering.read(_latest('KMeans/centroids'))
+    transform_graph = _latest('ClusterTransform/transform_graph')
+    examples = _latest('ClusterTransform/transformed_examples')
+    served = _newest_version(locations.OUTPUT / 'serving_model')
+    picture = locations.OUTPUT / 'clusters.png'
+    cluster_map.draw(transform_graph, examples, picture)
+    with_clusters = comparison.evaluate_served(served, _latest('CsvExampleGen/examples'))
+    without = comparison.train_and_evaluate(
+        transform_graph, examples, with_clusters=False, seed=0, train_steps=_TRAIN_STEPS
+    )
+    return [
+        f'  {"all nodes":20}{seconds:6.1f} s',
+        '',
+        f'{clustering.n_clusters} clusters of {clustering.total_weight:.0f} trips by where they '
+        f'begin and end, found in {clustering.n_iter} iterations',
+        *_sizes(clustering.cluster_weights),
+        f'Mean squared distance of a trip to its centre: {clustering.inertia_per_row:.2f} km2 in '
+        f'training, {clustering.eval_inertia_per_row:.2f} km2 in evaluation',
+        '',
+        'Who gives a big tip? Area under the ROC curve on the eval split:',
+        f'  with clusters     {with_clusters:.4f}   the pushed model, fed raw examples',
+        f'  without clusters  {without:.4f}   the same model, trained without them',
+        '',
+        f'Picture of the clusters  {picture}',
+        f'Centroids artifact       {_latest("KMeans/centroids")}',
+        f'Fit in TensorBoard       {_latest("KMeans/model_run")}',
+        f'Pushed model             {served}',
+        f'Metadata (SQLite)        {locations.OUTPUT / "metadata.sqlite"}',
+        f'Log                      {_LOG}',
+    ]
+
+
+def _sizes(weights, per_line=8):
+    """Lines of `id:trips`, cluster by cluster."""
+    cells = [f'{cluster:>4}:{weight:>5.0f}' for cluster, weight in enumerate(weights)]
+    return ['  ' + ''.join(cells[i : i + per_line]) for i in range(0, len(cells), per_line)]
+
+
+def _latest(output):
+    """Directory of the artifact that `Node/output` wrote last."""
+    return _newest_version(locations.OUTPUT / 'pipeline_root' / output)
+
+
+def _newest_version(directory):
+    return str(max(directory.iterdir(), key=lambda path: int(path.name)))
+
+
+if __name__ == '__main__':
+    main()
