@@ -8,7 +8,7 @@ import time
 
 import locations
 
-_TRAIN_STEPS = 800
+TRAIN_STEPS = 800
 _LOG = locations.OUTPUT / 'demo.log'
 
 
@@ -66,7 +66,7 @@ def _run_pipeline(console):
     logging.set_verbosity(logging.INFO)
     times = _NodeTimes(console)
     logging.get_absl_logger().addHandler(times)
-    pipeline = local_runner.create_pipeline(train_steps=_TRAIN_STEPS)
+    pipeline = local_runner.create_pipeline(train_steps=TRAIN_STEPS)
     tfx.orchestration.LocalDagRunner().run(pipeline)
     return times.seconds
 
@@ -76,15 +76,15 @@ def _summary(seconds):
     from taxi import cluster_map, comparison
     from tfx_kmeans import Clustering
 
-    clustering = Clustering.read(_latest('KMeans/centroids'))
-    transform_graph = _latest('ClusterTransform/transform_graph')
-    examples = _latest('ClusterTransform/transformed_examples')
+    clustering = Clustering.read(latest('KMeans/centroids'))
+    transform_graph = latest('ClusterTransform/transform_graph')
+    examples = latest('ClusterTransform/transformed_examples')
     served = _newest_version(locations.OUTPUT / 'serving_model')
     picture = locations.OUTPUT / 'clusters.png'
     cluster_map.draw(transform_graph, examples, picture)
-    with_clusters = comparison.evaluate_served(served, _latest('CsvExampleGen/examples'))
+    with_clusters = comparison.evaluate_served(served, latest('CsvExampleGen/examples'))
     without = comparison.train_and_evaluate(
-        transform_graph, examples, with_clusters=False, seed=0, train_steps=_TRAIN_STEPS
+        transform_graph, examples, with_clusters=False, seed=0, train_steps=TRAIN_STEPS
     )
     return [
         f'  {"all nodes":20}{seconds:6.1f} s',
@@ -100,8 +100,8 @@ def _summary(seconds):
         f'  without clusters  {without:.4f}   the same model, trained without them',
         '',
         f'Picture of the clusters  {picture}',
-        f'Centroids artifact       {_latest("KMeans/centroids")}',
-        f'Fit in TensorBoard       {_latest("KMeans/model_run")}',
+        f'Centroids artifact       {latest("KMeans/centroids")}',
+        f'Fit in TensorBoard       {latest("KMeans/model_run")}',
         f'Pushed model             {served}',
         f'Metadata (SQLite)        {locations.OUTPUT / "metadata.sqlite"}',
         f'Log                      {_LOG}',
@@ -114,7 +114,7 @@ def _sizes(weights, per_line=8):
     return ['  ' + ''.join(cells[i : i + per_line]) for i in range(0, len(cells), per_line)]
 
 
-def _latest(output):
+def latest(output):
     """Directory of the artifact that `Node/output` wrote last."""
     return _newest_version(locations.OUTPUT / 'pipeline_root' / output)
 

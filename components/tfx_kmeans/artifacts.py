@@ -159,12 +159,18 @@ def _as_json(value):
     return [_as_json(part) for part in value] if isinstance(value, tuple) else value
 
 
+def _read_file(path):
+    if not fileio.exists(path):
+        raise errors.CentroidsError(f'{os.path.basename(path)} is missing')
+    with fileio.open(path, 'rb') as file:
+        return file.read()
+
+
 def _read_fields(path):
+    content = _read_file(path)
     try:
-        with fileio.open(path, 'r') as file:
-            fields = json.loads(file.read(), parse_constant=_refuse_constant)
-    except fileio.NotFoundError as error:
-        raise errors.CentroidsError(f'{CLUSTERING_FILE} is missing') from error
+        text = content.decode('utf-8')
+        fields = json.loads(text, parse_constant=_refuse_constant)
     except ValueError as error:  # of encoding or of syntax
         raise errors.CentroidsError(f'{CLUSTERING_FILE} is not JSON: {error}') from error
     _check_fields(fields)
@@ -180,11 +186,9 @@ def _refuse_constant(name):
 
 
 def _read_array(path):
+    content = _read_file(path)
     try:
-        with fileio.open(path, 'rb') as file:
-            return np.load(io.BytesIO(file.read()), allow_pickle=False)
-    except fileio.NotFoundError as error:
-        raise errors.CentroidsError(f'{CENTROIDS_FILE} is missing') from error
+        return np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise errors.CentroidsError(f'{CENTROIDS_FILE} is no NumPy array: {error}') from error
 

@@ -4,8 +4,9 @@ import re
 
 import numpy as np
 import pytest
-import reference
 import tensorflow as tf
+
+from support import reference
 from tfx_kmeans import graph
 
 ROWS = reference.sample(0)[0]

@@ -3,11 +3,12 @@
 import hypothesis
 import numpy as np
 import pytest
-import reference
 import tensorflow as tf
 from hypothesis import strategies
 from hypothesis.extra import numpy as numpy_strategies
 from sklearn import cluster
+
+from support import reference
 from tfx_kmeans import graph
 
 SEEDS = range(3)

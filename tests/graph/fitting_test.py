@@ -9,10 +9,11 @@ import textwrap
 import hypothesis
 import numpy as np
 import pytest
-import reference
 import tensorflow as tf
 from hypothesis import strategies
 from sklearn import cluster, datasets
+
+from support import reference
 from tfx_kmeans import graph
 
 SEEDS = range(3)
@@ -259,7 +260,7 @@ def test_millions_of_rows_add_up_without_loss(d):
 
 THREADS = """
     import hashlib
-    import reference
+    from support import reference
     import tensorflow as tf
     from tfx_kmeans import graph
     {setting}

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-import reference
+
+from support import reference
 from tfx_kmeans import graph
 
 SEEDS = range(3)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from tfx_kmeans.graph import rows as rows_lib
 
 

@@ -4,9 +4,10 @@ import functools
 
 import numpy as np
 import pytest
-import reference
 import tensorflow as tf
 from sklearn import cluster, datasets
+
+from support import reference
 from tfx_kmeans.graph import rows as rows_lib
 from tfx_kmeans.graph import seeding
 

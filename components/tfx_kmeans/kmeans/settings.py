@@ -91,8 +91,10 @@ def _check_optional_name(name, value):
 def _check_features(name, value):
     if value is None:
         return
-    if isinstance(value, str) or not all(isinstance(feature, str) for feature in value):
-        raise TypeError(f'{name} must be a list of feature names, not {value!r}')
+    if isinstance(value, str):
+        raise TypeError(f'{name} must be a list of feature names, not the string {value!r}')
+    if not all(isinstance(feature, str) for feature in value):
+        raise TypeError(f'{name} must be a list of feature names, not {list(value)}')
     if not value:
         raise ValueError(f'{name} must name at least one feature; None takes all float ones')
     if len(set(value)) != len(value):

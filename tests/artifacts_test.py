@@ -1,0 +1,143 @@
+import dataclasses
+import json
+import pathlib
+
+import jsonschema
+import numpy as np
+import pytest
+
+import tfx_kmeans
+from tfx_kmeans import artifacts
+from tfx_kmeans.errors import CentroidsError
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+SCHEMA = REPOSITORY / 'schemas' / 'clustering.schema.json'
+
+
+def make(**changes):
+    fields = {
+        'centroids': np.array([[0, 1, 2], [3, 4, 5]], np.float32),
+        'feature_names': ('a', 'b'),
+        'feature_widths': (1, 2),
+        'cluster_weights': (7.0, 3.0),
+        'inertia': 5.0,
+        'n_iter': 4,
+        'seed': 0,
+        'standardization': artifacts.Standardization((0.0, 1.0, 2.0), (1.0, 2.0, 3.0)),
+        'eval_weight': 4.0,
+        'eval_inertia': 3.0,
+    }
+    return artifacts.Clustering(**(fields | changes))
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    clustering = make()
+    clustering.write(str(tmp_path))
+    read = artifacts.Clustering.read(str(tmp_path))
+    np.testing.assert_array_equal(read.centroids, clustering.centroids)
+    for field in dataclasses.fields(artifacts.Clustering)[1:]:
+        assert getattr(read, field.name) == getattr(clustering, field.name)
+
+
+def test_written_json_follows_the_published_schema(tmp_path):
+    make().write(str(tmp_path))
+    schema = json.loads(SCHEMA.read_text())
+    jsonschema.validate(json.loads((tmp_path / 'clustering.json').read_text()), schema)
+    fields = {field.name for field in dataclasses.fields(artifacts.Clustering)}
+    assert (
+        set(schema['required'])
+        == set(schema['properties'])
+        == fields - {'centroids'} | {'format_version'}
+    )
+
+
+def test_published_schema_is_the_one_the_package_reads():
+    packaged = pathlib.Path(artifacts.__file__).with_name('clustering.schema.json')
+    assert SCHEMA.read_bytes() == packaged.read_bytes()
+
+
+def test_figures_per_row():
+    assert make().inertia_per_row == 0.5
+    assert make().eval_inertia_per_row == 0.75
+    assert make(eval_weight=0.0, eval_inertia=0.0).eval_inertia_per_row is None
+
+
+def test_kubeflow_can_import_the_type_by_its_name():
+    module, name = artifacts.Centroids.TYPE_NAME.split('.')
+    assert getattr(__import__(module), name) is tfx_kmeans.Centroids is artifacts.Centroids
+
+
+NAN = np.array([[0, 1, 2], [3, np.nan, 5]], np.float32)
+WRONG_PARTS = {
+    'float64': ({'centroids': np.zeros((2, 3))}, 'must be a float32 array, not float64'),
+    'list': ({'centroids': [[0.0]]}, 'must be a float32 array, not list'),
+    'rank': ({'centroids': np.zeros(3, np.float32)}, r'shape \[n_clusters, n_features\], not \(3,'),
+    'none': ({'centroids': np.zeros((0, 3), np.float32)}, r'not \(0, 3\)'),
+    'nan': ({'centroids': NAN}, 'NaN or infinite'),
+    'weights': ({'cluster_weights': (1.0,)}, 'cluster_weights is 1 and should be 2'),
+    'negative weight': ({'cluster_weights': (1.0, -1.0)}, r'cluster_weights.1: -1.0 is less than'),
+    'widths': ({'feature_widths': (1, 1)}, 'sum of feature_widths is 2 and should be 3'),
+    'names': ({'feature_names': ('a',)}, 'feature_widths is 2 and should be 1'),
+    'twice': ({'feature_names': ('a', 'a')}, 'feature_names: .* non-unique'),
+    'distance': ({'distance': 'manhattan'}, "distance: 'manhattan' is not one of"),
+    'scale': (
+        {'standardization': artifacts.Standardization((0.0,), (1.0,))},
+        'mean is 1 and should be 3',
+    ),
+    'zero scale': (
+        {'standardization': artifacts.Standardization((0.0,) * 3, (0.0,) * 3)},
+        'standardization',
+    ),
+}
+
+
+@pytest.mark.parametrize('case', WRONG_PARTS)
+def test_parts_that_do_not_fit_are_refused(case):
+    changes, message = WRONG_PARTS[case]
+    with pytest.raises(CentroidsError, match=message):
+        make(**changes)
+
+
+def edit_json(directory, **changes):
+    path = directory / 'clustering.json'
+    fields = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({k: v for k, v in fields.items() if v != 'DELETE'}))
+
+
+DAMAGES = {
+    'no json': (lambda d: (d / 'clustering.json').unlink(), 'clustering.json is missing'),
+    'no array': (lambda d: (d / 'centroids.npy').unlink(), 'centroids.npy is missing'),
+    'garbage': (lambda d: (d / 'clustering.json').write_text('{'), 'clustering.json is not JSON'),
+    'bytes': (
+        lambda d: (d / 'clustering.json').write_bytes(b'\xff'),
+        'clustering.json is not JSON',
+    ),
+    'list': (lambda d: (d / 'clustering.json').write_text('[]'), "is not of type 'object'"),
+    'nan': (lambda d: edit_json(d, inertia=float('nan')), 'NaN is no JSON number'),
+    'version': (lambda d: edit_json(d, format_version=2), 'format_version: 1 was expected'),
+    'unknown': (lambda d: edit_json(d, colour='red'), "'colour' was unexpected"),
+    'lacking': (lambda d: edit_json(d, seed='DELETE'), "'seed' is a required property"),
+    'type': (lambda d: edit_json(d, n_iter='4'), "n_iter: '4' is not of type 'integer'"),
+    'cut off': (
+        lambda d: (d / 'centroids.npy').write_bytes((d / 'centroids.npy').read_bytes()[:-1]),
+        'centroids.npy is no NumPy array',
+    ),
+    'empty': (lambda d: (d / 'centroids.npy').write_bytes(b''), 'centroids.npy is no NumPy array'),
+    'pickle': (
+        lambda d: np.save(d / 'centroids.npy', np.array([{}]), allow_pickle=True),
+        'centroids.npy is no NumPy array',
+    ),
+    'foreign': (
+        lambda d: np.save(d / 'centroids.npy', np.zeros((5, 3), np.float32)),
+        'do not belong together',
+    ),
+}
+
+
+@pytest.mark.parametrize('case', DAMAGES)
+def test_damaged_payload_is_refused_with_its_place_and_the_reason(tmp_path, case):
+    damage, message = DAMAGES[case]
+    make().write(str(tmp_path))
+    damage(tmp_path)
+    with pytest.raises(CentroidsError, match=f'Centroids at {tmp_path}: .*{message}'):
+        artifacts.Clustering.read(str(tmp_path))

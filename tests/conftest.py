@@ -1,0 +1,57 @@
+"""Real artifacts that the component tests share: examples, and what Transform and KMeans give."""
+
+import pytest
+from tfx.components.transform import executor as transform_executor
+from tfx.types import standard_artifacts
+
+from support import building
+
+SCHEMA = """
+feature { name: "x" type: FLOAT presence { min_fraction: 1 } shape {} }
+feature { name: "y" type: FLOAT value_count { max: 1 } }
+feature { name: "copies" type: INT presence { min_fraction: 1 } shape {} }
+feature { name: "word" type: BYTES presence { min_fraction: 1 } shape {} }
+feature { name: "tags" type: INT value_count { max: 3 } }
+feature { name: "label" type: INT presence { min_fraction: 1 } shape {} }
+"""
+
+
+@pytest.fixture(scope='session')
+def raw(tmp_path_factory):
+    """Raw Examples and their Schema."""
+    directory = tmp_path_factory.mktemp('raw')
+    serialized = {
+        s: [building.serialize(p, i) for i, p in enumerate(building.rows(s))]
+        for s in building.SIZES
+    }
+    schema = standard_artifacts.Schema()
+    schema.uri = str(directory / 'schema')
+    (directory / 'schema').mkdir()
+    (directory / 'schema' / 'schema.pbtxt').write_text(SCHEMA)
+    return building.write_examples(directory / 'examples', serialized), schema
+
+
+@pytest.fixture(scope='session')
+def transformed(raw, tmp_path_factory):
+    """What Transform makes of `raw`: transformed_examples and transform_graph."""
+    examples, schema = raw
+    outputs = building.transform_outputs(tmp_path_factory.mktemp('transform'))
+    properties = {
+        'preprocessing_fn': 'support.preprocessing.preprocessing_fn',
+        'disable_statistics': 1,
+    }
+    inputs = {'examples': [examples], 'schema': [schema]}
+    transform_executor.Executor().Do(inputs, outputs, properties)
+    return {key: made for key, (made,) in outputs.items()}
+
+
+@pytest.fixture(scope='session')
+def fitted(transformed, tmp_path_factory):
+    """What KMeans makes of `transformed`, on x and y."""
+    return building.run_kmeans(
+        tmp_path_factory.mktemp('kmeans'),
+        transformed['transformed_examples'],
+        transformed['transform_graph'],
+        features='["x", "y"]',
+        missing='drop',
+    )

@@ -1,0 +1,82 @@
+import pytest
+from tfx import types
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.types import standard_artifacts
+
+from tfx_kmeans import Centroids, KMeans
+from tfx_kmeans.kmeans.settings import Settings
+
+
+def make(**arguments):
+    return KMeans(
+        **{
+            'examples': types.Channel(type=standard_artifacts.Examples),
+            'transform_graph': types.Channel(type=standard_artifacts.TransformGraph),
+            'n_clusters': 5,
+            **arguments,
+        }
+    )
+
+
+def test_outputs_are_centroids_a_model_and_its_run():
+    outputs = {name: channel.type for name, channel in make().outputs.items()}
+    assert outputs == {
+        'centroids': Centroids,
+        'model': standard_artifacts.Model,
+        'model_run': standard_artifacts.ModelRun,
+    }
+
+
+def test_parameters_reach_the_executor():
+    given = {
+        'features': ['b', 'a'], 'output_prefix': 'zone', 'init': 'random', 'n_init': 3,
+        'max_iter': 10, 'tol': 0, 'seed': 7, 'distance': 'cosine', 'weight_feature': 'w',
+        'missing': 'drop', 'standardize': True, 'train_split': 'a', 'eval_split': None,
+    }  # fmt: skip
+    component = make(**given)
+    read = Settings.from_exec_properties(component.exec_properties)
+    assert read == Settings(n_clusters=5, **{**given, 'features': ('b', 'a')})
+
+
+def test_defaults_reach_the_executor():
+    assert Settings.from_exec_properties(make().exec_properties) == Settings(n_clusters=5)
+
+
+def test_runtime_parameters_are_checked_in_the_executor():
+    component = make(n_clusters=RuntimeParameter('k', int, 3))
+    properties = {**component.exec_properties, 'n_clusters': 0}
+    with pytest.raises(ValueError, match='n_clusters must be at least 1, not 0'):
+        Settings.from_exec_properties(properties)
+
+
+WRONG = {
+    'n_clusters': [(0, ValueError), (-3, ValueError), (2.5, TypeError), (True, TypeError)],
+    'features': [([], ValueError), ('a', TypeError), ([1], TypeError), (['a', 'a'], ValueError)],
+    'output_prefix': [('', ValueError), (3, TypeError)],
+    'init': [('kmeans', ValueError)],
+    'n_init': [(0, ValueError), ('2', TypeError)],
+    'max_iter': [(0, ValueError)],
+    'tol': [(-1.0, ValueError), (float('nan'), ValueError), ('1', TypeError)],
+    'seed': [(-1, ValueError), (2**63, ValueError), (0.5, TypeError)],
+    'distance': [('euclidean', ValueError)],
+    'weight_feature': [('', ValueError)],
+    'missing': [('ignore', ValueError)],
+    'standardize': [(1, TypeError)],
+    'train_split': [('', ValueError), (None, TypeError)],
+    'eval_split': [(3, TypeError)],
+}
+CASES = [(name, *case) for name, cases in WRONG.items() for case in cases]
+
+
+@pytest.mark.parametrize(('name', 'value', 'error'), CASES)
+def test_a_wrong_argument_is_refused_by_name_when_the_pipeline_is_built(name, value, error):
+    with pytest.raises(error) as refused:
+        make(**{name: value})
+    assert name in str(refused.value)
+    if value not in ('', []) and value != 2**63:
+        assert str(value) in str(refused.value)
+
+
+def test_a_feature_cannot_be_its_own_weight():
+    with pytest.raises(ValueError, match="weight_feature 'a' is also one of features"):
+        make(features=['a', 'b'], weight_feature='a')

@@ -1,0 +1,23 @@
+import pytest
+
+from tfx_kmeans import versions
+from tfx_kmeans.errors import UnsupportedVersionsError
+
+
+@pytest.mark.parametrize('beam', ['2.63.0', '2.77.0', '3.0.0', '2.46.0'])
+def test_beam_that_breaks_tfx_1_16_is_refused_with_both_versions_and_the_pin(beam):
+    with pytest.raises(UnsupportedVersionsError) as refused:
+        versions.check('1.16.0', beam)
+    for part in ('TFX 1.16.0', f'Apache Beam {beam}', "pip install 'apache-beam>=2.47,<2.63'"):
+        assert part in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ('tfx', 'beam'), [('1.16.0', '2.62.0'), ('1.16.1', '2.47.0'), ('1.21.0', '2.77.0')]
+)
+def test_pairs_that_work_are_accepted(tfx, beam):
+    versions.check(tfx, beam)
+
+
+def test_installed_pair_is_accepted():
+    versions.check_installed()
