@@ -13,17 +13,18 @@ setup(
     license='Apache-2.0',
     package_dir={'': 'components'},
     packages=find_packages('components'),
-    package_data={'tfx_kmeans': ['py.typed']},
+    package_data={'tfx_kmeans': ['py.typed', 'clustering.schema.json']},
     python_requires='>=3.10,<3.14',
     install_requires=[
         'tfx>=1.16,<1.22',
         'tensorflow>=2.16',
         'tensorflow-transform>=1.16,<1.22',
         'apache-beam>=2.47',
+        'jsonschema>=4.0',
         'numpy>=1.22',
     ],
     extras_require={
         'demo': ['matplotlib'],
-        'test': ['hypothesis', 'jsonschema', 'pytest', 'pytest-cov', 'pytest-timeout', 'ruff'],
+        'test': ['hypothesis', 'pytest', 'pytest-timeout', 'ruff'],
     },
 )

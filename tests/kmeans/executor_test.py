@@ -82,14 +82,22 @@ def test_key_figures_are_custom_properties(fitted):
     assert eval_value == clustering.eval_inertia_per_row
 
 
-def test_span_of_the_examples_is_carried_over(transformed, tmp_path):
+@pytest.mark.parametrize('kind', ['property', 'custom property'])
+def test_span_of_the_examples_is_carried_over(transformed, tmp_path, kind):
     examples = transformed['transformed_examples']
     data = {split: read_examples(examples, split) for split in ('train', 'eval')}
     with_span = write_examples(tmp_path / 'examples', data)
-    with_span.span = 7
+    if kind == 'property':
+        with_span.span = 7
+    else:
+        with_span.set_int_custom_property('span', 7)
     graph_artifact = transformed['transform_graph']
     outputs = run_kmeans(tmp_path, with_span, graph_artifact, features='["x"]')
     assert outputs['centroids'].get_int_custom_property('span') == 7
+
+
+def test_examples_without_a_span_give_none(fitted):
+    assert not fitted['centroids'].has_custom_property('span')
 
 
 def test_both_signatures_place_rows_like_the_graph_in_a_fresh_process(

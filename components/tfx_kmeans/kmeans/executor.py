@@ -115,9 +115,11 @@ def _score(clustering, examples, columns, split):
 
 def _set_properties(centroids, clustering, examples):
     """Makes the key figures custom properties, for tfx.dsl.Cond and lineage queries."""
-    span = examples[0].span
-    if span:
-        centroids.set_int_custom_property('span', span)
+    # ExampleGen has it as custom property, a copy by other components as property
+    spans = [a.get_int_custom_property('span') for a in examples if a.has_custom_property('span')]
+    spans += [a.span for a in examples if a.has_property('span')]
+    if spans:
+        centroids.set_int_custom_property('span', max(spans))
     centroids.set_int_custom_property('n_clusters', clustering.n_clusters)
     centroids.set_int_custom_property('n_features', clustering.n_features)
     centroids.set_int_custom_property('n_iter', clustering.n_iter)
