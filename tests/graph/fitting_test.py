@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pathlib
 import subprocess
 import sys
 import textwrap
@@ -37,7 +38,7 @@ def run_python(code):
         text=True,
         env=environment,
         check=False,
-        cwd=os.path.dirname(__file__),
+        cwd=pathlib.Path(__file__).parent.parent,  # where the module `support` is
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
