@@ -27,7 +27,7 @@ lint: venv
 	@$(VENV)/bin/ruff format --quiet --check .
 
 lock: venv
-	$(VENV)/bin/uv pip compile --quiet --upgrade --no-annotate --no-header \
+	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --no-annotate --no-header \
 	    --python-version $(PYTHON_VERSION) $(LOCK:.txt=.in) --output-file $(LOCK)
 
 clean:

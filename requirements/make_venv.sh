@@ -46,6 +46,8 @@ rm -rf "$directory"
 "$python" -m venv "$directory"
 uv_pin=$(grep '^uv==' "$lock")
 "$directory/bin/python" -m pip install --quiet --disable-pip-version-check "$uv_pin"
-"$directory/bin/uv" pip install --quiet --python "$directory/bin/python" --requirement "$lock"
-"$directory/bin/uv" pip install --quiet --python "$directory/bin/python" --no-deps --editable .
+# with the system's certificates, as pip has them: many a company has one of its own
+install="$directory/bin/uv pip install --quiet --system-certs --python $directory/bin/python"
+$install --requirement "$lock"
+$install --no-deps --editable .
 touch "$directory/.complete"
