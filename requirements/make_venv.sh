@@ -30,6 +30,11 @@ find_python() {
     fi
 }
 
+# With the system's certificates, as pip has them: many a company has one of its own.
+install() {
+    "$directory/bin/uv" pip install --quiet --system-certs --python "$directory/bin/python" "$@"
+}
+
 stop() {
     echo "tfx-kmeans: $1" >&2
     exit 1
@@ -46,8 +51,6 @@ rm -rf "$directory"
 "$python" -m venv "$directory"
 uv_pin=$(grep '^uv==' "$lock")
 "$directory/bin/python" -m pip install --quiet --disable-pip-version-check "$uv_pin"
-# with the system's certificates, as pip has them: many a company has one of its own
-install="$directory/bin/uv pip install --quiet --system-certs --python $directory/bin/python"
-$install --requirement "$lock"
-$install --no-deps --editable .
+install --requirement "$lock"
+install --no-deps --editable .
 touch "$directory/.complete"
