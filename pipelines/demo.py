@@ -79,7 +79,10 @@ def _summary(seconds):
     clustering = Clustering.read(latest('KMeans/centroids'))
     transform_graph = latest('ClusterTransform/transform_graph')
     examples = latest('ClusterTransform/transformed_examples')
-    served = _newest_version(locations.OUTPUT / 'serving_model')
+    pushed = locations.OUTPUT / 'serving_model'
+    if not pushed.exists():
+        raise RuntimeError('the Evaluator did not bless the model, so Pusher pushed none')
+    served = _newest_version(pushed)
     picture = locations.OUTPUT / 'clusters.png'
     cluster_map.draw(transform_graph, examples, picture)
     with_clusters = comparison.evaluate_served(served, latest('CsvExampleGen/examples'))
