@@ -45,7 +45,7 @@ class Rows:
 def check_split(examples, split, argument):
     """Raises ValueError unless every artifact of `examples` has the split named by `argument`."""
     for artifact in examples:
-        splits = artifact_utils.decode_split_names(artifact.split_names)
+        splits = sorted(artifact_utils.decode_split_names(artifact.split_names))
         if split not in splits:
             raise ValueError(f'{argument}: the examples have no split {split!r}, only {splits}')
 
