@@ -3,6 +3,7 @@ import json
 import pytest
 from tfx import types
 from tfx.components.transform.component import Transform
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import standard_artifacts
 
 from tfx_kmeans import Centroids, ClusterTransform
@@ -89,3 +90,18 @@ def test_wrong_arguments_are_refused_when_the_pipeline_is_built(case):
     arguments, message = WRONG[case]
     with pytest.raises(ValueError, match=message):
         make(**arguments)
+
+
+def test_module_file_and_preprocessing_fn_may_be_runtime_parameters():
+    parameter = RuntimeParameter('function', str)
+    for argument in ('module_file', 'preprocessing_fn'):
+        carried = make(**{argument: parameter}).exec_properties[argument]
+        assert json.loads(str(carried))['name'] == 'function'
+    with pytest.raises(ValueError, match='at most one of module_file and preprocessing_fn'):
+        make(preprocessing_fn=parameter, module_file='m.py')
+
+
+def test_centroids_of_another_type_are_refused_by_name():
+    channels = [types.Channel(type=Centroids), types.Channel(type=standard_artifacts.Model)]
+    with pytest.raises(TypeError, match='centroids_1'):
+        make(centroids=channels)

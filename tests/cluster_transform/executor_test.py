@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.transform import executor as transform_executor
 from tfx.types import standard_artifacts
-from tfx.utils import json_utils
+from tfx.utils import json_utils, path_utils
 
 from support.building import (
     N_CLUSTERS,
@@ -17,6 +18,7 @@ from support.building import (
     read_examples,
     run_kmeans,
     transform_outputs,
+    write_examples,
 )
 from tfx_kmeans import Centroids, Clustering
 from tfx_kmeans.artifacts import CLUSTERING_FILE
@@ -41,7 +43,9 @@ np.savez(output, **dense, names=sorted(features))
 """
 
 
-def run(directory, raw, transform_graph, centroids, outputs=transform_outputs, **properties):
+def run(
+    directory, raw, transform_graph, centroids, outputs=transform_outputs, cache=None, **properties
+):
     """Runs the executor of ClusterTransform; returns its outputs, an artifact each."""
     examples, schema = raw
     inputs = {
@@ -50,6 +54,8 @@ def run(directory, raw, transform_graph, centroids, outputs=transform_outputs, *
         executor.UPSTREAM_KEY: [transform_graph],
         **{f'centroids_{i}' if i else 'centroids': [c] for i, c in enumerate(centroids)},
     }
+    if cache:
+        inputs['analyzer_cache'] = [cache]
     properties = {'emit': '["id", "distance"]', 'disable_statistics': 1, **properties}
     made = outputs(directory)
     executor.Executor().Do(inputs, made, properties)
@@ -263,3 +269,73 @@ def test_examples_are_all_there(raw, clustered):
     for split in ('train', 'eval'):
         written = read_examples(clustered['transformed_examples'], split)
         assert len(written) == len(read_examples(examples, split))
+
+
+def test_ids_and_distances_are_those_of_the_model_of_kmeans(fitted, clustered):
+    rows = outputs_by_row(clustered, 'eval')
+    model = tf.saved_model.load(path_utils.serving_model_path(fitted['model'].uri))
+    served = model.signatures['features'](x=tf.constant(rows['x']), y=tf.constant(rows['y']))
+    for name in ('cluster_id', 'cluster_distance'):
+        np.testing.assert_array_equal(rows[name], served[name])
+
+
+def with_cache(directory):
+    return transform_outputs(directory) | artifacts(
+        directory, updated_analyzer_cache=standard_artifacts.TransformCache
+    )
+
+
+def with_words_in_other_order(transform_graph, directory):
+    """A copy of a TransformGraph whose vocabulary has other contents."""
+    shutil.copytree(transform_graph.uri, directory)
+    other = standard_artifacts.TransformGraph()
+    other.uri = str(directory)
+    path = tft.TFTransformOutput(other.uri).vocabulary_file_by_name('words')
+    with open(path) as file:
+        words = file.readlines()
+    with open(path, 'w') as file:
+        file.writelines(reversed(words))
+    return other
+
+
+def test_analyzer_cache_is_used_and_not_under_another_upstream_vocabulary(
+    raw, transformed, fitted, tmp_path
+):
+    examples, schema = raw
+    records = {split: read_examples(examples, split) for split in ('train', 'eval')}
+    raw = write_examples(tmp_path / 'raw', records), schema
+    options = {
+        'outputs': with_cache,
+        'preprocessing_fn': 'support.preprocessing.mean_of_words',
+    }
+    graph, centroids = transformed['transform_graph'], [fitted['centroids']]
+    first = run(tmp_path / 'first', raw, graph, centroids, **options)
+    cache = first['updated_analyzer_cache']
+
+    changed = with_words_in_other_order(graph, tmp_path / 'graph')
+    second = run(tmp_path / 'second', raw, changed, centroids, cache=cache, **options)
+    rows = outputs_by_row(second, 'train')
+    assert (np.square(rows['number']).mean()) == pytest.approx(rows['mean'][0], rel=1e-6)
+
+    # other rows in the same place: what was cached is recognised by its being out of date
+    shutil.rmtree(tmp_path / 'raw')
+    write_examples(tmp_path / 'raw', {**records, 'train': records['train'][:10]})
+    third = run(tmp_path / 'third', raw, graph, centroids, cache=cache, **options)
+    mean = outputs_by_row(first, 'train')['mean'][0]
+    assert outputs_by_row(third, 'train')['mean'][0] == mean != pytest.approx(rows['mean'][0])
+
+
+def test_a_schema_without_a_raw_feature_of_the_graph_is_refused(raw, transformed, fitted, tmp_path):
+    examples, schema = raw
+    with open(f'{schema.uri}/schema.pbtxt') as file:
+        lines = [line for line in file if '"word"' not in line]
+    smaller = standard_artifacts.Schema()
+    smaller.uri = str(tmp_path)
+    (tmp_path / 'schema.pbtxt').write_text(''.join(lines))
+    with pytest.raises(ValueError, match=r"schema: the raw features \['word'\] of transform_graph"):
+        run(
+            tmp_path / 'out',
+            (examples, smaller),
+            transformed['transform_graph'],
+            [fitted['centroids']],
+        )

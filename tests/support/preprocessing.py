@@ -35,3 +35,10 @@ def by_cluster(inputs, custom_config):
         'cluster_id': inputs['cluster_id'],
         'x': inputs['x'],
     }
+
+
+def mean_of_words(inputs):
+    """A second stage with an analyzer over an id that an upstream vocabulary gives."""
+    number = tf.cast(inputs['word_id'], tf.float32)
+    mean = tf.fill(tf.shape(number), tft.mean(tf.square(number)))
+    return {'x': inputs['x'], 'number': number, 'mean': mean}
