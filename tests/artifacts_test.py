@@ -74,6 +74,13 @@ WRONG_PARTS = {
     'rank': ({'centroids': np.zeros(3, np.float32)}, r'shape \[n_clusters, n_features\], not \(3,'),
     'none': ({'centroids': np.zeros((0, 3), np.float32)}, r'not \(0, 3\)'),
     'nan': ({'centroids': NAN}, 'NaN or infinite'),
+    'nan figure': ({'inertia': float('nan')}, 'inertia: Out of range'),
+    'infinite figure': ({'eval_inertia': float('inf')}, 'eval_inertia: Out of range'),
+    'nan mean': (
+        {'standardization': artifacts.Standardization((0.0, float('nan'), 0.0), (1.0,) * 3)},
+        'standardization: Out of range',
+    ),
+    'numpy figure': ({'inertia': np.float32(5)}, 'inertia: .* float32 is not JSON serializable'),
     'weights': ({'cluster_weights': (1.0,)}, 'cluster_weights is 1 and should be 2'),
     'negative weight': ({'cluster_weights': (1.0, -1.0)}, r'cluster_weights.1: -1.0 is less than'),
     'widths': ({'feature_widths': (1, 1)}, 'sum of feature_widths is 2 and should be 3'),
@@ -104,6 +111,13 @@ def edit_json(directory, **changes):
     path.write_text(json.dumps({k: v for k, v in fields.items() if v != 'DELETE'}))
 
 
+def replace_in_json(directory, old, new):
+    path = directory / 'clustering.json'
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
 DAMAGES = {
     'no json': (lambda d: (d / 'clustering.json').unlink(), 'clustering.json is missing'),
     'no array': (lambda d: (d / 'centroids.npy').unlink(), 'centroids.npy is missing'),
@@ -114,6 +128,18 @@ DAMAGES = {
     ),
     'list': (lambda d: (d / 'clustering.json').write_text('[]'), "is not of type 'object'"),
     'nan': (lambda d: edit_json(d, inertia=float('nan')), 'NaN is no JSON number'),
+    'infinity': (
+        lambda d: replace_in_json(d, '"inertia": 5.0', '"inertia": 1e999'),
+        'inertia: Out of range',
+    ),
+    'nested': (
+        lambda d: (d / 'clustering.json').write_text('[' * 100_000),
+        'clustering.json is not JSON: maximum recursion depth',
+    ),
+    'archive': (
+        lambda d: (d / 'centroids.npy').write_bytes(b'PK\x03\x04' + b'0' * 100),
+        'centroids.npy is no NumPy array',
+    ),
     'version': (lambda d: edit_json(d, format_version=2), 'format_version: 1 was expected'),
     'unknown': (lambda d: edit_json(d, colour='red'), "'colour' was unexpected"),
     'lacking': (lambda d: edit_json(d, seed='DELETE'), "'seed' is a required property"),
@@ -141,3 +167,19 @@ def test_damaged_payload_is_refused_with_its_place_and_the_reason(tmp_path, case
     damage(tmp_path)
     with pytest.raises(CentroidsError, match=f'Centroids at {tmp_path}: .*{message}'):
         artifacts.Clustering.read(str(tmp_path))
+
+
+def test_no_damage_to_the_header_of_the_array_raises_anything_else(tmp_path):
+    make().write(str(tmp_path))
+    path = tmp_path / 'centroids.npy'
+    content = path.read_bytes()
+    header = content.index(b'\n')
+    refused = 0
+    for place in range(header):
+        for byte in b"\x00\xff9('\n-":
+            path.write_bytes(content[:place] + bytes([byte]) + content[place + 1 :])
+            try:
+                artifacts.Clustering.read(str(tmp_path))
+            except CentroidsError:
+                refused += 1
+    assert refused > 5 * header  # the rest is blanks, and bytes that were so already

@@ -89,6 +89,7 @@ class Clustering:
             CentroidsError: they do not; the message names the part.
         """
         _check_fields(self._fields())
+        _check_serializable(self._fields())
         _check_array(self.centroids)
         _check_lengths(self)
 
@@ -171,7 +172,7 @@ def _read_fields(path):
     try:
         text = content.decode('utf-8')
         fields = json.loads(text, parse_constant=_refuse_constant)
-    except ValueError as error:  # of encoding or of syntax
+    except (ValueError, RecursionError) as error:  # of encoding, of syntax, or nested too deeply
         raise errors.CentroidsError(f'{CLUSTERING_FILE} is not JSON: {error}') from error
     _check_fields(fields)
     del fields['format_version']
@@ -188,8 +189,8 @@ def _refuse_constant(name):
 def _read_array(path):
     content = _read_file(path)
     try:
-        return np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    except Exception as error:  # NumPy evaluates the header: damaged ones raise many kinds
         raise errors.CentroidsError(f'{CENTROIDS_FILE} is no NumPy array: {error}') from error
 
 
@@ -204,6 +205,15 @@ def _check_fields(fields):
     if error:
         place = '.'.join(str(part) for part in error.absolute_path) or 'the object'
         raise errors.CentroidsError(f'{CLUSTERING_FILE}: {place}: {error.message}')
+
+
+def _check_serializable(fields):
+    """Refuses what JSON cannot hold, NaN and infinity above all: the schema lets them pass."""
+    for name, value in fields.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise errors.CentroidsError(f'{CLUSTERING_FILE}: {name}: {error}') from error
 
 
 def _check_array(centroids):
