@@ -51,7 +51,14 @@ def test_runtime_parameters_are_checked_in_the_executor():
 
 WRONG = {
     'n_clusters': [(0, ValueError), (-3, ValueError), (2.5, TypeError), (True, TypeError)],
-    'features': [([], ValueError), ('a', TypeError), ([1], TypeError), (['a', 'a'], ValueError)],
+    'features': [
+        ([], ValueError),
+        ('a', TypeError),
+        ([1], TypeError),
+        (['a', 'a'], ValueError),
+        (3, TypeError),
+        (RuntimeParameter('f', str), TypeError),
+    ],
     'output_prefix': [('', ValueError), (3, TypeError)],
     'init': [('kmeans', ValueError)],
     'n_init': [(0, ValueError), ('2', TypeError)],
@@ -80,3 +87,13 @@ def test_a_wrong_argument_is_refused_by_name_when_the_pipeline_is_built(name, va
 def test_a_feature_cannot_be_its_own_weight():
     with pytest.raises(ValueError, match="weight_feature 'a' is also one of features"):
         make(features=['a', 'b'], weight_feature='a')
+
+
+def test_a_weight_cannot_be_clustered_on():
+    with pytest.raises(ValueError, match=r"weight_feature 'w' is also one of features \('a', 'w'"):
+        make(features=['a', 'w'], weight_feature='w')
+
+
+def test_channels_of_another_type_are_refused_by_name():
+    with pytest.raises(TypeError, match='transform_graph'):
+        make(transform_graph=types.Channel(type=standard_artifacts.Examples))

@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import logging
 from sklearn import cluster
 from tfx.utils import path_utils
 
@@ -16,6 +17,7 @@ from support.building import (
     write_examples,
 )
 from tfx_kmeans import Clustering, graph
+from tfx_kmeans.kmeans import ordering
 from tfx_kmeans.transform import features as features_lib
 
 # run in a process of its own, which has nothing but TensorFlow
@@ -32,6 +34,12 @@ dense = signatures['features'](**{k: tf.constant(v) for k, v in data.items()})
 results = {f's_{k}': v for k, v in served.items()} | {f'd_{k}': v for k, v in dense.items()}
 np.savez(output, **results)
 """
+
+
+def write_row(**features):
+    floats = {k: tf.train.FloatList(value=[v]) for k, v in features.items()}
+    features = {k: tf.train.Feature(float_list=v) for k, v in floats.items()}
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
 
 def placed_rows(transformed, split='train', names=('x', 'y')):
@@ -134,8 +142,6 @@ def test_tensorboard_has_the_inertia_of_every_iteration(fitted):
 
 
 def test_progress_is_logged(transformed, tmp_path, caplog):
-    from absl import logging
-
     logging.set_verbosity(logging.INFO)
     logging.get_absl_logger().propagate = True
     with caplog.at_level('INFO'):
@@ -239,6 +245,22 @@ REFUSED = {
         {'train_split': 'tran'},
         r"train_split: .* no split 'tran', only \['eval', 'train'\]",
     ),
+    'no such eval split': (
+        {'features': '["x"]', 'eval_split': 'test'},
+        "eval_split: the examples have no split 'test'",
+    ),
+    'weights that are missing': (
+        {'features': '["x"]', 'weight_feature': 'y', 'missing': 'drop'},
+        r"weight_feature 'y': \d+ weights of split 'train' are negative, NaN or infinite",
+    ),
+    'weights that are no numbers': (
+        {'features': '["x"]', 'weight_feature': 'word'},
+        "weight_feature: 'word' is a string feature",
+    ),
+    'more clusters than rows': (
+        {'features': '["x"]', 'n_clusters': 1001},
+        r"split 'train', features \['x'\]: n_clusters=1001 is more than the 1000 distinct rows",
+    ),
     'bad parameter': ({'n_clusters': 0}, 'n_clusters must be at least 1, not 0'),
 }
 
@@ -251,11 +273,45 @@ def test_what_cannot_be_fitted_is_refused_and_nothing_is_written(transformed, tm
     assert not list(tmp_path.rglob('*'))
 
 
-def test_an_empty_split_is_refused_by_name(transformed, tmp_path):
+@pytest.mark.parametrize('shards', [0, 1, 3])
+def test_an_empty_split_is_refused_by_name(transformed, tmp_path, shards):
     data = {'train': [], 'eval': []}
-    examples = write_examples(tmp_path / 'examples', data)
-    with pytest.raises(ValueError, match=r"split 'train' has no rows to use: 1 files"):
+    examples = write_examples(tmp_path / 'examples', data, shards)
+    with pytest.raises(ValueError, match=f"split 'train' has no rows to use: {shards} files"):
         run_kmeans(tmp_path / 'out', examples, transformed['transform_graph'], features='["x"]')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_split_of_which_every_row_is_left_out_is_refused_with_the_count(transformed, tmp_path):
+    rows = [write_row(x=np.nan) for _ in range(5)]
+    examples = write_examples(tmp_path / 'examples', {'train': rows, 'eval': []})
+    with pytest.raises(
+        ValueError, match=r"split 'train' has no rows .* 5 rows with missing values"
+    ):
+        run_kmeans(
+            tmp_path / 'out', examples, transformed['transform_graph'],
+            features='["x"]', missing='drop',
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize('standardize', [0, 1])
+def test_weights_that_are_all_zero_are_refused(transformed, tmp_path, standardize):
+    rows = [write_row(x=x, weight=0.0) for x in range(50)]
+    examples = write_examples(tmp_path / 'examples', {'train': rows, 'eval': rows})
+    with pytest.raises(ValueError, match=r"split 'train', .* 'weight': weights: none is"):
+        run_kmeans(
+            tmp_path / 'out', examples, transformed['transform_graph'],
+            features='["x"]', weight_feature='weight', standardize=standardize,
+        )  # fmt: skip
+    assert not (tmp_path / 'out').exists()
+
+
+def test_values_too_large_to_measure_leave_nothing_behind(transformed, tmp_path):
+    rows = [write_row(x=(x - 25) * 1e37) for x in range(50)]
+    examples = write_examples(tmp_path / 'examples', {'train': rows, 'eval': rows})
+    with pytest.raises(ValueError, match='inertia: Out of range'):
+        run_kmeans(tmp_path / 'out', examples, transformed['transform_graph'], features='["x"]')
+    assert not (tmp_path / 'out').exists()
 
 
 def test_parquet_files_are_refused(transformed, tmp_path):
@@ -263,3 +319,72 @@ def test_parquet_files_are_refused(transformed, tmp_path):
     examples.set_string_custom_property('file_format', 'FILE_FORMAT_PARQUET')
     with pytest.raises(ValueError, match='FILE_FORMAT_PARQUET files; KMeans reads'):
         run_kmeans(tmp_path / 'out', examples, transformed['transform_graph'], features='["x"]')
+
+
+def test_other_payloads_than_tf_example_are_refused(transformed, tmp_path):
+    examples = write_examples(tmp_path / 'examples', {'train': [], 'eval': []})
+    examples.set_string_custom_property('payload_format', 'FORMAT_PROTO')
+    with pytest.raises(ValueError, match=r'are FORMAT_PROTO in .* files; KMeans reads tf.Example'):
+        run_kmeans(tmp_path / 'out', examples, transformed['transform_graph'], features='["x"]')
+
+
+@pytest.mark.parametrize('seed', [0, 5])
+def test_centroids_are_those_of_the_fit_in_the_order_of_the_hashes(transformed, tmp_path, seed):
+    options = {'features': '["x", "y"]', 'missing': 'drop', 'seed': seed, 'n_clusters': 7}
+    outputs = run_kmeans(tmp_path, *transformed.values(), **options)
+    clustering = Clustering.read(outputs['centroids'].uri)
+    points = placed_rows(transformed)
+    ordering.sort_rows(points)
+    expected = graph.fit(points, 7, seed=seed)
+    np.testing.assert_array_equal(clustering.centroids, expected.centroids)
+    np.testing.assert_array_equal(clustering.cluster_weights, expected.cluster_weights)
+    assert (clustering.seed, clustering.n_iter) == (seed, int(expected.n_iter))
+
+
+def test_eval_inertia_is_weighted(transformed, tmp_path):
+    options = {'features': '["x", "y"]', 'missing': 'drop', 'weight_feature': 'weight'}
+    outputs = run_kmeans(tmp_path, *transformed.values(), **options)
+    clustering = Clustering.read(outputs['centroids'].uri)
+    rows = placed_rows(transformed, 'eval', ('x', 'y', 'weight'))
+    points, weights = rows[:, :2], rows[:, 2]
+    distances = np.square(points[:, None] - clustering.centroids).sum(axis=2).min(axis=1)
+    assert clustering.eval_weight == weights.sum() > len(weights)
+    assert clustering.eval_inertia == pytest.approx(distances @ weights, rel=1e-5)
+
+
+def test_without_an_eval_split_nothing_is_scored(transformed, tmp_path):
+    options = {'features': '["x"]', 'eval_split': None}
+    centroids = run_kmeans(tmp_path, *transformed.values(), **options)['centroids']
+    assert Clustering.read(centroids.uri).eval_weight == 0
+    assert not centroids.has_custom_property('eval_inertia_per_row')
+
+
+def test_a_fit_that_max_iter_ended_says_so(transformed, tmp_path, caplog):
+    logging.get_absl_logger().propagate = True
+    options = {'features': '["x"]', 'max_iter': 1, 'tol': 0.0, 'n_clusters': 9}
+    with caplog.at_level('WARNING'):
+        centroids = run_kmeans(tmp_path, *transformed.values(), **options)['centroids']
+    clustering = Clustering.read(centroids.uri)
+    assert (clustering.n_iter, clustering.converged) == (1, False)
+    assert centroids.get_int_custom_property('converged') == 0
+    assert 'ended by max_iter=1 before it converged' in caplog.text
+
+
+@pytest.mark.parametrize('options', [{'standardize': 1}, {'distance': 'cosine'}], ids=str)
+def test_the_model_places_rows_in_the_space_of_the_fit(transformed, tmp_path, options):
+    outputs = run_kmeans(
+        tmp_path, *transformed.values(), features='["x", "y"]', missing='drop', **options
+    )
+    clustering = Clustering.read(outputs['centroids'].uri)
+    rows = placed_rows(transformed, 'eval')
+    if 'standardize' in options:
+        train = placed_rows(transformed).astype(np.float64)
+        points = (rows - train.mean(axis=0)) / train.std(axis=0)
+    else:
+        points = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    squares = np.square(points[:, None] - clustering.centroids).sum(axis=2)
+    distances = np.sqrt(squares) if 'standardize' in options else squares / 2
+    model = tf.saved_model.load(path_utils.serving_model_path(outputs['model'].uri))
+    served = model.signatures['features'](x=tf.constant(rows[:, 0]), y=tf.constant(rows[:, 1]))
+    np.testing.assert_array_equal(served['cluster_id'], distances.argmin(axis=1))
+    np.testing.assert_allclose(served['cluster_distance'], distances.min(axis=1), atol=1e-5)

@@ -80,6 +80,8 @@ def _fit(examples, columns, parameters):
         )
     except ValueError as error:
         place = f'split {parameters.train_split!r}, features {list(columns.names)}'
+        if columns.weight:
+            place += f', weight_feature {columns.weight!r}'
         raise ValueError(f'{place}: {error}') from error
     clustering = artifacts.Clustering(
         centroids=fitted.centroids.numpy(),

@@ -1,8 +1,12 @@
 """The `model` of KMeans: a SavedModel that places transformed examples among the centroids."""
 
+import re
+
 import tensorflow as tf
 
 from tfx_kmeans.transform import features as features_lib
+
+_ARGUMENT = re.compile(r'[A-Za-z0-9][A-Za-z0-9_./-]*')
 
 
 def write_model(clustering, feature_spec, directory):
@@ -11,7 +15,8 @@ def write_model(clustering, feature_spec, directory):
     Its signatures give `<output_prefix>_id` (int64 `[n]`) and `<output_prefix>_distance` (float32
     `[n]`), see transform.features.cluster_features:
       serving_default: takes `examples`, serialized transformed tf.Examples `[n]`.
-      features: takes each feature of the clustering by its name.
+      features: takes each feature of the clustering by its name; names that TensorFlow does not
+        take for an argument have other characters replaced, see `argument_names`.
 
     Args:
         clustering: artifacts.Clustering.
@@ -19,8 +24,9 @@ def write_model(clustering, feature_spec, directory):
         directory: str.
     """
     serialized = tf.TensorSpec([None], tf.string, name='examples')
+    arguments = argument_names(feature_spec)
     dense = {
-        name: tf.TensorSpec([None, *spec.shape], spec.dtype, name=name)
+        arguments[name]: tf.TensorSpec([None, *spec.shape], spec.dtype, name=arguments[name])
         for name, spec in feature_spec.items()
     }
 
@@ -31,7 +37,38 @@ def write_model(clustering, feature_spec, directory):
 
     @tf.function(input_signature=[dense], autograph=False)
     def place_features(features):
-        return features_lib.cluster_features(features, clustering)
+        by_name = {name: features[argument] for name, argument in arguments.items()}
+        return features_lib.cluster_features(by_name, clustering)
 
     signatures = {'serving_default': place_examples, 'features': place_features}
     tf.saved_model.save(tf.Module(), directory, signatures)
+
+
+def argument_names(names):
+    """Names of the arguments that stand for the features `names` in the signature `features`.
+
+    TensorFlow takes most names as they are, and those stay. It does not take 'self', a name with a
+    leading underscore, one with blanks or letters beyond ASCII, or two that differ in punctuation
+    only: there each character that is no letter or digit becomes an underscore, with `feature_`
+    in front, and where that is still taken a number behind.
+
+    Returns:
+        Dict of arguments by name of the feature.
+    """
+    arguments, taken = {}, set()
+    for name in names:
+        argument = name
+        if not _ARGUMENT.fullmatch(name) or name == 'self' or _flattened(name) in taken:
+            argument = stem = f'feature_{_flattened(name)}'
+            number = 1
+            while argument in taken:
+                number += 1
+                argument = f'{stem}_{number}'
+        taken.add(_flattened(argument))
+        arguments[name] = argument
+    return arguments
+
+
+def _flattened(name):
+    """What TensorFlow makes of a name before it compares it with others."""
+    return re.sub(r'[^A-Za-z0-9_]', '_', name)

@@ -130,7 +130,8 @@ def _batches(files, columns):
         records = tf.data.TFRecordDataset(file, 'GZIP', buffer_size=_BUFFER_BYTES)
         return records.batch(_BATCH_ROWS).map(parse)
 
-    return tf.data.Dataset.from_tensor_slices(files).interleave(
+    # without files there would be nothing to tell that these are strings
+    return tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string)).interleave(
         batches_of,
         cycle_length=_PARALLEL_FILES,
         num_parallel_calls=_PARALLEL_FILES,

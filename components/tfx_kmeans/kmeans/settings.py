@@ -1,6 +1,7 @@
 """The parameters of KMeans: declared, checked, and carried to the executor as exec properties."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.utils import json_utils
@@ -42,7 +43,7 @@ class Settings:
         """
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if not isinstance(value, RuntimeParameter):
+            if field.name == 'features' or not isinstance(value, RuntimeParameter):
                 _CHECKS[field.name](field.name, value)
         if self.features is not None and self.weight_feature in self.features:
             raise ValueError(
@@ -91,8 +92,8 @@ def _check_optional_name(name, value):
 def _check_features(name, value):
     if value is None:
         return
-    if isinstance(value, str):
-        raise TypeError(f'{name} must be a list of feature names, not the string {value!r}')
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(f'{name} must be a list of feature names, not {value!r}')
     if not all(isinstance(feature, str) for feature in value):
         raise TypeError(f'{name} must be a list of feature names, not {list(value)}')
     if not value:

@@ -5,6 +5,9 @@ import numpy as np
 from tfx_kmeans import artifacts
 
 _BLOCK_ROWS = 65536
+# deviations below this share of the mean are rounding errors of float64 sums; different float32
+# values are farther apart, on average over any number of rows that memory holds
+_ROUNDING = 1e-13
 
 
 def measure(matrix, weights=None):
@@ -18,10 +21,11 @@ def measure(matrix, weights=None):
         artifacts.Standardization; the scale of a constant column is 1.
     """
     total = float(len(matrix)) if weights is None else weights.sum(dtype=np.float64)
+    total = total or 1.0  # where no row counts it is for graph.fit to say so
     mean = _weighted_sum(matrix, weights, lambda block: block) / total
     variance = _weighted_sum(matrix, weights, lambda block: np.square(block - mean)) / total
     scale = np.sqrt(variance)
-    scale[scale == 0] = 1.0
+    scale[scale <= _ROUNDING * np.abs(mean)] = 1.0
     return artifacts.Standardization(tuple(mean.tolist()), tuple(scale.tolist()))
 
 
