@@ -9,7 +9,19 @@ import tfx_kmeans
 
 PACKAGE = pathlib.Path(tfx_kmeans.__file__).parent
 # each layer may import what stands before it, and no other part of the package
-LAYERS = ['errors', 'versions', 'graph', 'artifacts', 'transform', 'kmeans', 'cluster_transform']
+LAYERS = [
+    'errors',
+    'versions',
+    'hashing',
+    'defects',
+    'moments',
+    'graph',
+    'beam',
+    'transform',
+    'artifacts',
+    'kmeans',
+    'cluster_transform',
+]
 LIBRARIES_OF_GRAPH = {'tensorflow', 'numpy', 'tfx_kmeans'}
 
 

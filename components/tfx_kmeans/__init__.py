@@ -12,6 +12,9 @@ _HOMES = {
     'Clustering': 'tfx_kmeans.artifacts',
     'ClusterTransform': 'tfx_kmeans.cluster_transform.component',
     'KMeans': 'tfx_kmeans.kmeans.component',
+    'apply_kmeans': 'tfx_kmeans.transform.analyzers',
+    'compute_and_apply_kmeans': 'tfx_kmeans.transform.analyzers',
+    'kmeans_centroids': 'tfx_kmeans.transform.analyzers',
 }
 _MODULES = ('graph',)
 

@@ -5,6 +5,7 @@ import tensorflow as tf
 from tfx_kmeans import Clustering
 from tfx_kmeans.artifacts import Standardization
 from tfx_kmeans.transform import features as features_lib
+from tfx_kmeans.transform import placing
 
 CENTROIDS = np.array([[1, 0, 0], [0, 2, 0], [0, 0, 3], [1, 1, 1]], np.float32)
 
@@ -34,7 +35,7 @@ def euclidean(points, centroids):
 @pytest.mark.parametrize('seed', range(3))
 def test_features_equal_a_plain_reference(seed):
     points, features = sample(seed)
-    found = features_lib.cluster_features(features, make(), features_lib.EMITTABLE)
+    found = features_lib.cluster_features(features, make(), placing.EMITTABLE)
     distances = euclidean(points, CENTROIDS)
     weights = np.exp(-np.square(distances) / 2.0)  # inertia 20 over a weight of 10
     np.testing.assert_array_equal(found['cluster_id'], distances.argmin(axis=1))
@@ -70,7 +71,7 @@ def test_cosine_distance_is_one_less_the_cosine():
 @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
 def test_a_row_that_cannot_be_placed_gets_the_extra_id_and_nothing_that_poisons_a_model(value):
     features = {'one': np.float32([0, value]), 'pair': np.zeros((2, 2), np.float32)}
-    found = features_lib.cluster_features(features, make(), features_lib.EMITTABLE)
+    found = features_lib.cluster_features(features, make(), placing.EMITTABLE)
     assert found['cluster_id'].numpy().tolist() == [0, 4]
     assert found['cluster_distance'][1] == -1.0
     np.testing.assert_array_equal(found['cluster_distances'][1], -1.0)

@@ -13,7 +13,7 @@ from tfx.utils import json_utils
 
 from tfx_kmeans import artifacts
 from tfx_kmeans.cluster_transform import executor
-from tfx_kmeans.transform import features
+from tfx_kmeans.transform import placing
 
 _STATISTICS = {
     'pre_transform_schema': standard_artifacts.Schema,
@@ -103,7 +103,7 @@ class ClusterTransform(base_beam_component.BaseBeamComponent):
             emit: what each set of centroids adds, of 'id' (int64), 'distance' (float32 scalar, to
                 the nearest centroid), 'distances' (float32 `[n_clusters]`, to each centroid) and
                 'similarity' (float32 `[n_clusters]`, soft assignment); see
-                `transform.features.cluster_features` for units and for rows that cannot be placed.
+                `transform.placing.place` for units and for rows that cannot be placed.
             module_file: path of a Python file with a `preprocessing_fn` that gets the transformed
                 and cluster features and returns those to keep; it may use tf.Transform analyzers.
                 At most one of `module_file` and `preprocessing_fn`.
@@ -153,9 +153,9 @@ class ClusterTransform(base_beam_component.BaseBeamComponent):
 
 def _checked_emit(emit):
     emit = [emit] if isinstance(emit, str) else list(emit)
-    unknown = [kind for kind in emit if kind not in features.EMITTABLE]
+    unknown = [kind for kind in emit if kind not in placing.EMITTABLE]
     if unknown or not emit:
-        raise ValueError(f'emit must name some of {features.EMITTABLE}, not {emit}')
+        raise ValueError(f'emit must name some of {placing.EMITTABLE}, not {emit}')
     return emit
 
 

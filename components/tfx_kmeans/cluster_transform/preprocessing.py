@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import tensorflow as tf
 import tensorflow_transform as tft
-from tensorflow_transform import schema_inference
 from tfx.dsl.io import fileio
 
 from tfx_kmeans import artifacts
 from tfx_kmeans.cluster_transform import upstream
+from tfx_kmeans.transform import domains
 from tfx_kmeans.transform import features as features_lib
 
 
@@ -24,7 +24,7 @@ class Stages:
     Attributes:
         upstream_uri: where the Transform wrote whose graph comes first.
         clusterings: artifacts.Clustering of each set of centroids.
-        emit: which of features.EMITTABLE each of them adds.
+        emit: which of placing.EMITTABLE each of them adds.
         second_stage: a preprocessing_fn that gets transformed and cluster features, or None.
     """
 
@@ -63,7 +63,7 @@ class Stages:
             clusters = features_lib.cluster_features(transformed, clustering, self.emit)
             names = features_lib.output_names(clustering, self.emit)
             if 'id' in names:
-                _set_domain(clusters[names['id']], 0, clustering.n_clusters)
+                domains.set_domain(clusters[names['id']], 0, clustering.n_clusters)
             outputs.update(clusters)
         return self.second_stage(outputs) if self.second_stage else outputs
 
@@ -88,7 +88,7 @@ def _annotate(transformed, transform_output):
     """Carries over what the upstream schema knows beside types: categories and vocabularies."""
     for name, domain in transform_output.transformed_domains().items():
         if name in transformed and getattr(domain, 'is_categorical', False):
-            _set_domain(transformed[name], domain.min, domain.max)
+            domains.set_domain(transformed[name], domain.min, domain.max)
     for key, filename in _asset_map(transform_output).items():
         tft.annotate_asset(key, filename)
 
@@ -102,11 +102,3 @@ def _asset_map(transform_output):
         return {}
     with fileio.open(path, 'r') as file:
         return json.loads(file.read())
-
-
-def _set_domain(feature, smallest, largest):
-    """Marks an int64 feature as categorical with values in [smallest, largest]."""
-    values = feature.values if isinstance(feature, tf.SparseTensor) else feature
-    schema_inference.set_tensor_schema_override(
-        values, tf.constant(smallest, tf.int64), tf.constant(largest, tf.int64)
-    )

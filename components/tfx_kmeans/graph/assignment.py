@@ -31,6 +31,11 @@ def assign(points, centroids, *, distance='squared_euclidean'):
     may be taken. The distance returned is computed from the differences and is that of the
     centroid taken.
 
+    >>> from tfx_kmeans import graph
+    >>> found = graph.assign([[0.0, 3.0], [9.0, 9.0]], [[0.0, 0.0], [9.0, 8.0]])
+    >>> found.ids.numpy().tolist(), found.distances.numpy().tolist()
+    ([0, 1], [9.0, 1.0])
+
     Args:
         points: `[n, d]`, numeric.
         centroids: `[k, d]`, numeric and finite; unit vectors or not under the cosine distance.
@@ -61,6 +66,10 @@ def assign(points, centroids, *, distance='squared_euclidean'):
 def pairwise_distances(points, centroids, *, distance='squared_euclidean'):
     """Distances of every row to every centroid, differentiable in both.
 
+    >>> from tfx_kmeans import graph
+    >>> graph.pairwise_distances([[0.0, 3.0]], [[0.0, 0.0], [4.0, 0.0]]).numpy().tolist()
+    [[9.0, 25.0]]
+
     Args:
         points: `[n, d]`, numeric.
         centroids: `[k, d]`, numeric and finite.
@@ -81,6 +90,10 @@ def pairwise_distances(points, centroids, *, distance='squared_euclidean'):
 @tf.autograph.experimental.do_not_convert
 def soft_assign(points, centroids, *, temperature=1.0, distance='squared_euclidean'):
     """Soft assignment: softmax of -distance / temperature, differentiable in points and centroids.
+
+    >>> from tfx_kmeans import graph
+    >>> graph.soft_assign([[1.0]], [[0.0], [2.0]], temperature=2.0).numpy().tolist()
+    [[0.5, 0.5]]
 
     Args:
         points: `[n, d]`, numeric.

@@ -59,6 +59,11 @@ def fit(
     With a seeding by name the clusters are numbered by falling weight, ties by coordinates; with
     an array as `init` cluster i is the one that began at row i of it.
 
+    >>> from tfx_kmeans import graph
+    >>> fitted = graph.fit([[0.0], [1.0], [2.0], [8.0], [10.0]], n_clusters=2)
+    >>> fitted.centroids.numpy().tolist(), float(fitted.inertia)
+    ([[1.0], [9.0]], 4.0)
+
     Args:
         points: `[n, d]`, floating or integer; float64 stays float64, all else is read as float32.
         n_clusters: int, at least 1 and at most the number of distinct rows.
@@ -231,9 +236,13 @@ def _finish(rows, solution, keep_numbering):
 def canonical_order(centroids, weights):
     """Numbering of clusters: by falling weight, ties by coordinates.
 
+    >>> from tfx_kmeans import graph
+    >>> graph.canonical_order([[5.0], [3.0], [1.0]], [10.0, 20.0, 10.0]).numpy().tolist()
+    [1, 2, 0]
+
     Args:
         centroids: `[k, d]`.
-        weights: float64 `[k]`.
+        weights: `[k]`.
 
     Returns:
         int32 `[k]`, the cluster that takes each number.
@@ -243,6 +252,7 @@ def canonical_order(centroids, weights):
         keys = tf.gather(centroids[:, width - 1 - column], order)
         return column + 1, tf.gather(order, tf.argsort(keys, stable=True))
 
+    centroids = tf.convert_to_tensor(centroids)
     width = tf.shape(centroids)[1]
     order = tf.range(tf.shape(centroids)[0])
     _, order = tf.while_loop(lambda column, _: column < width, by_column, [0, order])

@@ -13,6 +13,7 @@ from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
+from tfx_kmeans import defects as defects_lib
 from tfx_kmeans.kmeans import ordering
 from tfx_kmeans.transform import features as features_lib
 
@@ -69,18 +70,20 @@ def read(examples, split, columns, missing):
     files = _files(examples, split)
     matrix = _GrowingMatrix(columns.total_width)
     weights = _GrowingMatrix(1 if columns.weight else 0)
-    defects = _Defects(columns, split)
+    defects = defects_lib.Defects.none(columns.total_width)
     started = logged = time.monotonic()
     for batch in _batches(files, columns).as_numpy_iterator():
         batch, batch_weights = np.split(batch, [columns.total_width], axis=1)
-        usable = defects.usable_rows(batch, batch_weights)
+        usable = defects.usable_rows(batch, batch_weights[:, 0] if columns.weight else None)
         matrix.append(batch[usable])
         weights.append(batch_weights[usable])
         if time.monotonic() - logged > _SECONDS_BETWEEN_LOGS:
             logged = time.monotonic()
             rate = matrix.n_rows / (logged - started)
             logging.info('Reading split %r: %d rows, %.0f rows/s', split, matrix.n_rows, rate)
-    defects.check(missing)
+    defects.check(
+        missing, f'split {split!r}', columns.name_of_column, f'weight_feature {columns.weight!r}'
+    )
     if not matrix.n_rows:
         raise ValueError(
             f'split {split!r} has no rows to use: {len(files)} files, {defects.left_out} rows with '
@@ -137,51 +140,6 @@ def _batches(files, columns):
         num_parallel_calls=_PARALLEL_FILES,
         deterministic=False,  # the rows are put in the order of their hashes afterwards
     )
-
-
-class _Defects:
-    """Counts, over the batches of a split, the values that cannot be used."""
-
-    def __init__(self, columns, split):
-        self._columns = columns
-        self._split = split
-        self._missing = np.zeros(columns.total_width, np.int64)
-        self._infinite = np.zeros(columns.total_width, np.int64)
-        self._bad_weights = 0
-        self.left_out = 0
-
-    def usable_rows(self, batch, weights):
-        """Takes note of a batch; returns a mask of its rows without missing values."""
-        missing = np.isnan(batch)
-        self._missing += missing.sum(axis=0)
-        self._infinite += np.isinf(batch).sum(axis=0)
-        self._bad_weights += int(np.sum(~(np.isfinite(weights) & (weights >= 0))))
-        usable = ~missing.any(axis=1)
-        self.left_out += int(np.sum(~usable))
-        return usable
-
-    def check(self, missing):
-        """Raises ValueError if what was seen cannot be clustered under the rule `missing`."""
-        if self._infinite.any():
-            raise ValueError(f'infinite values in {self._by_feature(self._infinite)}')
-        if self._bad_weights:
-            raise ValueError(
-                f'weight_feature {self._columns.weight!r}: {self._bad_weights} weights of split '
-                f'{self._split!r} are negative, NaN or infinite'
-            )
-        if missing == 'error' and self._missing.any():
-            raise ValueError(
-                f'missing values (NaN) in {self._by_feature(self._missing)}; fill them in '
-                "preprocessing_fn, or leave such rows out of the fit with missing='drop'"
-            )
-
-    def _by_feature(self, counts):
-        by_name = {}
-        for column in np.flatnonzero(counts):
-            name = self._columns.name_of_column(column)
-            by_name[name] = by_name.get(name, 0) + int(counts[column])
-        listed = ', '.join(f'{name!r} ({count} values)' for name, count in by_name.items())
-        return f'split {self._split!r}: {listed}'
 
 
 class _GrowingMatrix:

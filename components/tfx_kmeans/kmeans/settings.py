@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.utils import json_utils
 
+from tfx_kmeans import defects
 from tfx_kmeans.graph import arguments
-
-MISSING = ('error', 'drop')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,8 +107,8 @@ def _check_bool(name, value):
 
 
 def _check_missing(name, value):
-    if value not in MISSING:
-        raise ValueError(f'{name} must be one of {MISSING}, not {value!r}')
+    if value not in defects.MISSING:
+        raise ValueError(f'{name} must be one of {defects.MISSING}, not {value!r}')
 
 
 def _check_positive(name, value):

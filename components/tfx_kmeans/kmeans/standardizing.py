@@ -2,12 +2,9 @@
 
 import numpy as np
 
-from tfx_kmeans import artifacts
+from tfx_kmeans import artifacts, moments
 
 _BLOCK_ROWS = 65536
-# deviations below this share of the mean are rounding errors of float64 sums; different float32
-# values are farther apart, on average over any number of rows that memory holds
-_ROUNDING = 1e-13
 
 
 def measure(matrix, weights=None):
@@ -20,13 +17,13 @@ def measure(matrix, weights=None):
     Returns:
         artifacts.Standardization; the scale of a constant column is 1.
     """
-    total = float(len(matrix)) if weights is None else weights.sum(dtype=np.float64)
-    total = total or 1.0  # where no row counts it is for graph.fit to say so
-    mean = _weighted_sum(matrix, weights, lambda block: block) / total
-    variance = _weighted_sum(matrix, weights, lambda block: np.square(block - mean)) / total
-    scale = np.sqrt(variance)
-    scale[scale <= _ROUNDING * np.abs(mean)] = 1.0
-    return artifacts.Standardization(tuple(mean.tolist()), tuple(scale.tolist()))
+    measured = moments.Moments(matrix.shape[1])
+    for start, block in enumerate(_blocks(matrix)):
+        first = start * _BLOCK_ROWS
+        measured.add(block, None if weights is None else weights[first : first + len(block)])
+    return artifacts.Standardization(
+        tuple(measured.mean.tolist()), tuple(measured.scale().tolist())
+    )
 
 
 def apply(matrix, standardization):
@@ -36,17 +33,6 @@ def apply(matrix, standardization):
     for block in _blocks(matrix):
         block -= mean
         block /= scale
-
-
-def _weighted_sum(matrix, weights, function):
-    total = np.zeros(matrix.shape[1])
-    for start, block in enumerate(_blocks(matrix)):
-        values = function(block.astype(np.float64))
-        if weights is None:
-            total += values.sum(axis=0)
-        else:
-            total += weights[start * _BLOCK_ROWS :][: len(block)].astype(np.float64) @ values
-    return total
 
 
 def _blocks(matrix):

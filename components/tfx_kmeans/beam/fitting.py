@@ -1,0 +1,144 @@
+"""From the sample of a data set to its centroids."""
+
+import dataclasses
+import typing
+
+import numpy as np
+
+from tfx_kmeans import graph
+from tfx_kmeans import moments as moments_lib
+from tfx_kmeans.beam import local_search, sampling
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The parameters of a fit; `repr` shows all of them, since caches go by it.
+
+    Attributes:
+        place: str, what messages call the data.
+        columns: names of the columns.
+        n_clusters, n_init, max_iter, tol, seed, distance: see graph.fit.
+        init: the name of a seeding, or n_clusters tuples of d floats.
+        standardize: whether to bring columns to mean 0 and variance 1 first.
+        missing: 'error', or 'drop' rows with NaN.
+        sample_size: rows to sample, see coreset.Coreset.
+        refinement_passes: Lloyd passes over all the data after the fit to the sample.
+    """
+
+    place: str
+    columns: tuple[str, ...]
+    n_clusters: int
+    init: str | tuple
+    n_init: int
+    max_iter: int
+    tol: float
+    seed: int
+    distance: str
+    standardize: bool
+    missing: str
+    sample_size: int
+    refinement_passes: int
+
+    def sampling(self):
+        """Returns the Sampling that they ask for."""
+        # columns are standardised before rows become unit vectors, and only the fit can do that
+        as_unit_vectors = self.distance == 'cosine' and not self.standardize
+        return sampling.Sampling(len(self.columns), self.sample_size, self.seed, as_unit_vectors)
+
+
+class Fitted(typing.NamedTuple):
+    """A fit, and what Lloyd passes over all the data need to know of these.
+
+    Attributes:
+        centroids: float32 `[k, d]`, in the space of the distances: standardised where that was
+            asked for, unit vectors under the cosine distance.
+        mean, scale: float32 `[d]`; (rows - mean) / scale is that space. 0 and 1 where nothing is
+            standardised.
+        cluster_weights: float64 `[k]`, weight of the rows nearest to each centroid.
+        inertia: float, weighted sum of squared distances (1 - cos), in that space.
+        total_weight: float, weight of all rows.
+        largest: float, no value in that space is farther from 0.
+        tolerance: float, squared movement of all centroids at which Lloyd's algorithm ends.
+        converged: bool, whether a pass has ended below the tolerance.
+    """
+
+    centroids: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+    cluster_weights: np.ndarray
+    inertia: float
+    total_weight: float
+    largest: float
+    tolerance: float
+    converged: bool = False
+
+
+def fit_sample(sample, settings):
+    """Fits k-means to a sample.
+
+    Args:
+        sample: sampling.Sample of all the data.
+        settings: Settings.
+
+    Returns:
+        Fitted; weights and inertia are estimates for all the data.
+
+    Raises:
+        ValueError: the data cannot be clustered; the message begins with what it is called.
+    """
+    sample.defects.check(settings.missing, settings.place, settings.columns.__getitem__)
+    rows, weights = sample.coreset.result()
+    if not len(rows):
+        raise ValueError(
+            f'{settings.place}: there is nothing to cluster: of {sample.n_rows} rows '
+            f'{sample.defects.left_out} have missing values (NaN) and none has a weight above 0'
+        )
+    mean, scale = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
+    if settings.standardize:
+        mean, scale = sample.moments.mean, sample.moments.scale()
+    mean, scale = mean.astype(np.float32), scale.astype(np.float32)
+    init = settings.init
+    if not isinstance(init, str):
+        init = (np.array(init, np.float32) - mean) / scale
+    points = (rows - mean) / scale
+    if settings.distance == 'cosine':
+        points = sampling.unit_vectors(points)
+    try:
+        fitted = local_search.fit(
+            points,
+            weights,
+            settings.n_clusters,
+            init=init,
+            n_init=settings.n_init,
+            max_iter=settings.max_iter,
+            tol=settings.tol,
+            seed=settings.seed,
+            distance=settings.distance,
+        )
+    except ValueError as error:
+        raise ValueError(f'{settings.place}: {error}') from error
+    largest = 1.0
+    if settings.distance != 'cosine':
+        largest = float(np.max((sample.moments.largest + np.abs(mean)) / scale))
+    spread = moments_lib.Moments(points.shape[1])
+    spread.add(points, weights)
+    return Fitted(
+        centroids=fitted.centroids.numpy(),
+        mean=mean,
+        scale=scale,
+        cluster_weights=fitted.cluster_weights.numpy(),
+        inertia=float(fitted.inertia),
+        total_weight=sample.moments.total,
+        largest=largest,
+        tolerance=settings.tol * float(np.mean(spread.squares)) / spread.total,
+    )
+
+
+def number(fitted, settings):
+    """Numbers clusters by falling weight, unless `init` has numbered them."""
+    if not isinstance(settings.init, str):
+        return fitted
+    order = graph.canonical_order(fitted.centroids, fitted.cluster_weights).numpy()
+    return fitted._replace(
+        centroids=fitted.centroids[order], cluster_weights=fitted.cluster_weights[order]
+    )

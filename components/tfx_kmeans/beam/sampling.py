@@ -1,0 +1,197 @@
+"""What one pass over the data gathers: a sample to cluster, moments, and counts of defects."""
+
+import dataclasses
+import io
+
+import apache_beam as beam
+import numpy as np
+
+from tfx_kmeans import defects as defects_lib
+from tfx_kmeans import moments as moments_lib
+from tfx_kmeans.beam import coreset as coreset_lib
+
+_BUFFERED_VALUES = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How to sample.
+
+    Attributes:
+        width: int, columns of the rows.
+        size: int, see coreset.Coreset.
+        seed: int in [0, 2^63).
+        as_unit_vectors: bool, whether to sample the directions of the rows.
+    """
+
+    width: int
+    size: int
+    seed: int
+    as_unit_vectors: bool = False
+
+
+class Sample:
+    """What is known of the rows that were added; two of them merge into that of all rows.
+
+    Attributes:
+        n_rows: int, rows added, those with missing values and without weight included.
+        defects: defects.Defects; rows with missing values are in nothing else here.
+        moments: moments.Moments of the rows as they are sampled.
+        coreset: coreset.Coreset.
+    """
+
+    def __init__(self, sampling):
+        """Makes that of no rows, to be sampled as `sampling` says."""
+        self.n_rows = 0
+        self.defects = defects_lib.Defects.none(sampling.width)
+        self.moments = moments_lib.Moments(sampling.width)
+        self.coreset = coreset_lib.Coreset(sampling.size, sampling.width, sampling.seed)
+
+    def add(self, rows, weights, as_unit_vectors=False):
+        """Adds rows float32 `[n, d]` and their weights float32 `[n]`, or None."""
+        self.n_rows += len(rows)
+        rows, weights = usable(rows, weights, self.defects)
+        if as_unit_vectors:
+            rows = unit_vectors(rows)
+        self.moments.add(rows, weights)
+        self.coreset.add(rows, weights)
+
+    def merge(self, other):
+        """Adds what is known of other rows, sampled in the same way."""
+        self.n_rows += other.n_rows
+        self.defects.merge(other.defects)
+        self.moments.merge(other.moments)
+        self.coreset.merge(other.coreset)
+
+    def to_bytes(self):
+        """Returns all of it as an .npz archive without pickled objects."""
+        archive = io.BytesIO()
+        arrays = {f'coreset_{name}': array for name, array in self.coreset.to_arrays().items()}
+        counts = [self.n_rows, self.defects.bad_weights, self.defects.left_out]
+        np.savez(
+            archive,
+            counts=np.array(counts, np.int64),
+            missing=self.defects.missing,
+            infinite=self.defects.infinite,
+            total=np.float64(self.moments.total),
+            mean=self.moments.mean,
+            squares=self.moments.squares,
+            largest=self.moments.largest,
+            **arrays,
+        )
+        return archive.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content):
+        """Makes one of what to_bytes gave."""
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = dict(archive)
+        self = cls.__new__(cls)
+        self.n_rows, bad_weights, left_out = (int(count) for count in arrays['counts'])
+        self.defects = defects_lib.Defects(
+            arrays['missing'], arrays['infinite'], bad_weights, left_out
+        )
+        self.moments = moments_lib.Moments(len(arrays['mean']))
+        self.moments.total = float(arrays['total'])
+        for name in ('mean', 'squares', 'largest'):
+            setattr(self.moments, name, arrays[name])
+        prefix = 'coreset_'
+        self.coreset = coreset_lib.Coreset.from_arrays(
+            {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        )
+        return self
+
+    def __reduce__(self):
+        return Sample.from_bytes, (self.to_bytes(),)
+
+
+def usable(rows, weights, defects):
+    """Returns the rows to cluster.
+
+    Args:
+        rows: float32 `[n, d]`.
+        weights: float32 `[n]`, or None.
+        defects: defects.Defects that take note of the rows.
+
+    Returns:
+        rows float32 `[m, d]` and weights float32 `[m]`, or None: those without missing values, and
+        none where there are infinite values or bad weights, since these are errors anyhow.
+    """
+    complete = defects.usable_rows(rows, weights)
+    if defects.infinite.any() or defects.bad_weights:
+        complete[:] = False
+    if not complete.all():
+        rows = rows[complete]
+        weights = None if weights is None else weights[complete]
+    return rows, weights
+
+
+def unit_vectors(rows):
+    """Divides rows by their length; those of zeros stay.
+
+    Column by column, since a sum over rows may round by the number of rows beside it.
+    """
+    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0)
+    scaled = rows / np.where(largest > 0, largest, 1).astype(np.float64)
+    squares = np.zeros(len(rows))
+    for column in scaled.T:
+        squares += column * column
+    return (scaled / np.sqrt(np.where(squares > 0, squares, 1))[:, np.newaxis]).astype(np.float32)
+
+
+class SampleFn(beam.CombineFn):
+    """Combines batches, tuples (rows float32 `[b, d]`, optionally weights float32 `[b]`)."""
+
+    def __init__(self, sampling):
+        """Samples as `sampling`, a Sampling, says."""
+        self._sampling = sampling
+
+    def create_accumulator(self):
+        """Returns the Sample of no rows, with room for batches that wait."""
+        return _Gathering(Sample(self._sampling))
+
+    def add_input(self, gathering, batch):
+        """Takes note of a batch; sampling some thousand rows at once is what makes it fast."""
+        gathering.batches.append(batch)
+        gathering.n_values += batch[0].size + 1
+        if gathering.n_values >= _BUFFERED_VALUES:
+            self.compact(gathering)
+        return gathering
+
+    def merge_accumulators(self, gatherings):
+        """Merges what was gathered of parts of the data."""
+        merged = self.create_accumulator()
+        for gathering in gatherings:
+            merged.sample.merge(self.extract_output(gathering))
+        return merged
+
+    def compact(self, gathering):
+        """Samples the batches that still wait: what travels between workers is small."""
+        if gathering.batches:
+            rows, *weights = (np.concatenate(part) for part in zip(*gathering.batches, strict=True))
+            weights = weights[0] if weights else None
+            gathering.sample.add(rows, weights, self._sampling.as_unit_vectors)
+            gathering.batches, gathering.n_values = [], 0
+        return gathering
+
+    def extract_output(self, gathering):
+        """Returns the Sample."""
+        return self.compact(gathering).sample
+
+
+class MergeFn(SampleFn):
+    """Merges Samples of parts of the data into that of the whole."""
+
+    def add_input(self, gathering, sample):
+        """Merges a Sample into another."""
+        gathering.sample.merge(sample)
+        return gathering
+
+
+@dataclasses.dataclass
+class _Gathering:
+    """A Sample, and batches of `n_values` values that are not in it yet."""
+
+    sample: Sample
+    batches: list = dataclasses.field(default_factory=list)
+    n_values: int = 0

@@ -1,0 +1,61 @@
+"""Mean and variance of columns, of parts of the data that add up."""
+
+import numpy as np
+
+# deviations below this share of the mean are rounding errors of float64 sums; different float32
+# values are farther apart, on average over any number of rows that memory holds
+_ROUNDING = 1e-13
+
+
+class Moments:
+    """Weighted mean and variance of each column, in float64 (Chan, Golub & LeVeque 1979).
+
+    Attributes:
+        total: float, the weight of all rows.
+        mean: float64 `[d]`.
+        squares: float64 `[d]`, weighted sum of the squared differences from the mean.
+        largest: float64 `[d]`, largest absolute value.
+    """
+
+    def __init__(self, width):
+        """Makes those of no rows of `width` columns."""
+        self.total = 0.0
+        self.mean = np.zeros(width)
+        self.squares = np.zeros(width)
+        self.largest = np.zeros(width)
+
+    def add(self, rows, weights=None):
+        """Adds rows.
+
+        Args:
+            rows: floating `[n, d]`, finite.
+            weights: floating `[n]`, finite and >= 0; None counts each row once.
+        """
+        if not len(rows):
+            return
+        part = Moments(rows.shape[1])
+        part.largest = np.abs(rows).max(axis=0).astype(np.float64)
+        rows = rows.astype(np.float64)
+        weights = np.ones(len(rows)) if weights is None else weights.astype(np.float64)
+        part.total = float(weights.sum())
+        if part.total:
+            part.mean = weights @ rows / part.total
+            part.squares = weights @ np.square(rows - part.mean)
+        self.merge(part)
+
+    def merge(self, other):
+        """Adds the moments of other rows."""
+        self.largest = np.maximum(self.largest, other.largest)
+        total = self.total + other.total
+        if not total:
+            return
+        share = other.total / total
+        apart = other.mean - self.mean
+        self.mean = self.mean + apart * share
+        self.squares = self.squares + other.squares + np.square(apart) * (self.total * share)
+        self.total = total
+
+    def scale(self):
+        """Standard deviation of each column, 1 where it is constant: float64 `[d]`."""
+        scale = np.sqrt(self.squares / (self.total or 1.0))
+        return np.where(scale <= _ROUNDING * np.abs(self.mean), 1.0, scale)

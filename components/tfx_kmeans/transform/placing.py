@@ -1,0 +1,83 @@
+"""Points in, ids and distances out: the one mapping that every exported graph holds."""
+
+import typing
+
+import tensorflow as tf
+
+from tfx_kmeans import graph
+
+EMITTABLE = ('id', 'distance', 'similarity', 'distances')
+
+_UNPLACED_DISTANCE = -1.0  # no distance is negative, and a model can take it, unlike NaN
+# all rows on their centroids leave no scale: any small temperature makes the assignment hard
+_LEAST_TEMPERATURE = 1e-30
+
+
+class Space(typing.NamedTuple):
+    """Centroids, and the space in which distances to them are measured.
+
+    Attributes:
+        centroids: float32 tensor `[n_clusters, d]`, in that space.
+        mean, scale: float32 tensors `[d]`; (points - mean) / scale is that space. None where it is
+            that of the points.
+        distance: 'squared_euclidean' or 'cosine'.
+        temperature: float32 scalar tensor, the scale of the similarity in the unit of the distance
+            (squared for 'squared_euclidean'), or None where no similarity is asked for.
+    """
+
+    centroids: tf.Tensor
+    mean: tf.Tensor | None
+    scale: tf.Tensor | None
+    distance: str
+    temperature: tf.Tensor | None
+
+
+def place(points, space, emit):
+    """Places points among centroids.
+
+    A row with a NaN or infinite value (under the cosine distance also a row of zeros) cannot be
+    placed: its id is n_clusters, its distances are -1 and its similarities 0.
+
+    Args:
+        points: float32 `[n, d]`.
+        space: Space.
+        emit: which of EMITTABLE to return.
+
+    Returns:
+        Dict of tensors, of the kinds in `emit`:
+          id: int64 `[n]` in [0, n_clusters].
+          distance: float32 `[n]`, Euclidean (not squared) distance to the nearest centroid; 1 - cos
+            under the cosine distance.
+          distances: float32 `[n, n_clusters]`, the same to every centroid.
+          similarity: float32 `[n, n_clusters]`, adding up to 1: softmax of the squared distance
+            (1 - cos) divided by the temperature, negated.
+    """
+    if space.mean is not None:
+        points = (points - space.mean) / space.scale
+    found = {}
+    if {'id', 'distance'} & set(emit):
+        assignment = graph.assign(points, space.centroids, distance=space.distance)
+        found['id'] = assignment.ids
+        found['distance'] = _as_feature(assignment.distances, space)
+    if 'distances' in emit:
+        distances = graph.pairwise_distances(points, space.centroids, distance=space.distance)
+        found['distances'] = _as_feature(distances, space)
+    if 'similarity' in emit:
+        found['similarity'] = _similarity(points, space)
+    return {kind: found[kind] for kind in emit}
+
+
+def _as_feature(distances, space):
+    if space.distance == 'squared_euclidean':
+        distances = tf.sqrt(distances)
+    return tf.where(tf.math.is_nan(distances), _UNPLACED_DISTANCE, distances)
+
+
+def _similarity(points, space):
+    similarity = graph.soft_assign(
+        points,
+        space.centroids,
+        temperature=tf.maximum(space.temperature, _LEAST_TEMPERATURE),
+        distance=space.distance,
+    )
+    return tf.where(tf.math.is_nan(similarity), 0.0, similarity)
