@@ -89,10 +89,7 @@ def fit_sample(sample, settings):
     sample.defects.check(settings.missing, settings.place, settings.columns.__getitem__)
     rows, weights = sample.coreset.result()
     if not len(rows):
-        raise ValueError(
-            f'{settings.place}: there is nothing to cluster: of {sample.n_rows} rows '
-            f'{sample.defects.left_out} have missing values (NaN) and none has a weight above 0'
-        )
+        raise ValueError(f'{settings.place}: there is nothing to cluster: {_emptiness(sample)}')
     mean, scale = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
     if settings.standardize:
         mean, scale = sample.moments.mean, sample.moments.scale()
@@ -142,3 +139,12 @@ def number(fitted, settings):
     return fitted._replace(
         centroids=fitted.centroids[order], cluster_weights=fitted.cluster_weights[order]
     )
+
+
+def _emptiness(sample):
+    """Why a sample is empty."""
+    if not sample.n_rows:
+        return 'there are no rows'
+    if sample.defects.left_out == sample.n_rows:
+        return f'all {sample.n_rows} rows have missing values (NaN)'
+    return 'no weight is above 0'

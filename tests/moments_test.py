@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfx_kmeans import moments
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 5), st.booleans())
+def test_moments_of_parts_are_those_of_the_whole(seed, n, parts, weighted):
+    rng = np.random.default_rng(seed)
+    rows = (rng.normal(size=(n, 3)) * [1, 1e-3, 1e6] + [0, 1e3, -1e6]).astype(np.float32)
+    weights = rng.integers(1, 5, size=n).astype(np.float32) if weighted else None
+    merged = moments.Moments(3)
+    for part in np.array_split(np.arange(n), parts):
+        one = moments.Moments(3)
+        one.add(rows[part], None if weights is None else weights[part])
+        merged.merge(one)
+    exact = rows.astype(np.float64)
+    mean = np.average(exact, axis=0, weights=weights)
+    variance = np.average((exact - mean) ** 2, axis=0, weights=weights)
+    np.testing.assert_allclose(merged.mean, mean, rtol=1e-12)
+    constant = np.ptp(exact, axis=0) == 0
+    np.testing.assert_allclose(
+        merged.scale(), np.where(constant, 1, np.sqrt(variance)), rtol=1e-6
+    )
+    np.testing.assert_array_equal(merged.largest, np.abs(exact).max(axis=0))
+    assert merged.total == (n if weights is None else weights.sum())
+
+
+def test_rows_without_weight_do_not_count():
+    merged = moments.Moments(1)
+    merged.add(np.float32([[5], [9]]), np.float32([0, 0]))
+    merged.add(np.float32([[1], [3], [100]]), np.float32([1, 1, 0]))
+    assert merged.mean == pytest.approx(2)
+    assert merged.scale() == pytest.approx(1)
+
+
+def test_no_rows_have_scale_one():
+    assert moments.Moments(2).scale().tolist() == [1, 1]
