@@ -1,7 +1,6 @@
 """Real artifacts that the component tests share: examples, and what Transform and KMeans give."""
 
 import pytest
-from tfx.components.transform import executor as transform_executor
 from tfx.types import standard_artifacts
 
 from support import building
@@ -35,14 +34,10 @@ def raw(tmp_path_factory):
 def transformed(raw, tmp_path_factory):
     """What Transform makes of `raw`: transformed_examples and transform_graph."""
     examples, schema = raw
-    outputs = building.transform_outputs(tmp_path_factory.mktemp('transform'))
-    properties = {
-        'preprocessing_fn': 'support.preprocessing.preprocessing_fn',
-        'disable_statistics': 1,
-    }
-    inputs = {'examples': [examples], 'schema': [schema]}
-    transform_executor.Executor().Do(inputs, outputs, properties)
-    return {key: made for key, (made,) in outputs.items()}
+    directory = tmp_path_factory.mktemp('transform')
+    return building.run_transform(
+        directory, [examples], schema, 'support.preprocessing.preprocessing_fn'
+    )
 
 
 @pytest.fixture(scope='session')

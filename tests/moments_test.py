@@ -22,9 +22,7 @@ def test_moments_of_parts_are_those_of_the_whole(seed, n, parts, weighted):
     variance = np.average((exact - mean) ** 2, axis=0, weights=weights)
     np.testing.assert_allclose(merged.mean, mean, rtol=1e-12)
     constant = np.ptp(exact, axis=0) == 0
-    np.testing.assert_allclose(
-        merged.scale(), np.where(constant, 1, np.sqrt(variance)), rtol=1e-6
-    )
+    np.testing.assert_allclose(merged.scale(), np.where(constant, 1, np.sqrt(variance)), rtol=1e-6)
     np.testing.assert_array_equal(merged.largest, np.abs(exact).max(axis=0))
     assert merged.total == (n if weights is None else weights.sum())
 

@@ -7,6 +7,7 @@ from support import reference
 from support.sampled import SETTINGS, as_init, fit
 from tfx_kmeans import graph
 
+
 @pytest.mark.parametrize('distance', reference.DISTANCES)
 @pytest.mark.parametrize('seed', range(3))
 def test_what_fits_in_the_sample_is_fitted_exactly(seed, distance):

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
+from tfx.components.transform import executor as transform_executor
 from tfx.types import standard_artifacts
 
 from tfx_kmeans import Centroids
@@ -80,12 +81,53 @@ def artifacts(directory, **types):
     return {key: [artifact] for key, artifact in made.items()}
 
 
-def transform_outputs(directory):
-    return artifacts(
-        directory,
-        transformed_examples=standard_artifacts.Examples,
-        transform_graph=standard_artifacts.TransformGraph,
+def transform_outputs(directory, cached=False):
+    """Makes the outputs of Transform, that of the analyzer cache among them if `cached`."""
+    types = {
+        'transformed_examples': standard_artifacts.Examples,
+        'transform_graph': standard_artifacts.TransformGraph,
+    }
+    if cached:
+        types['updated_analyzer_cache'] = standard_artifacts.TransformCache
+    return artifacts(directory, **types)
+
+
+def run_transform(
+    directory,
+    examples,
+    schema,
+    preprocessing_fn,
+    *,
+    outputs=None,
+    cache=None,
+    beam_args=(),
+    executor_class=transform_executor.Executor,
+):
+    """Runs the executor of TFX's Transform.
+
+    Args:
+        directory: pathlib.Path to write to.
+        examples: list of Examples artifacts.
+        schema: Schema artifact.
+        preprocessing_fn: its import path.
+        outputs: artifacts by output, or None for those that are always there.
+        cache: TransformCache artifact to read from, or None.
+        beam_args: options of the Beam runner.
+        executor_class: the executor, or one derived from it.
+
+    Returns:
+        Its outputs, the first artifact of each.
+    """
+    outputs = outputs or transform_outputs(directory)
+    inputs = {'examples': examples, 'schema': [schema]}
+    if cache:
+        inputs['analyzer_cache'] = [cache]
+    properties = {'preprocessing_fn': preprocessing_fn, 'disable_statistics': 1}
+    context = transform_executor.Executor.Context(
+        beam_pipeline_args=list(beam_args), tmp_dir=str(directory / 'tmp'), unique_id='1'
     )
+    executor_class(context).Do(inputs, outputs, properties)
+    return {key: made[0] for key, made in outputs.items()}
 
 
 def run_kmeans(directory, examples, transform_graph, **properties):
@@ -99,4 +141,4 @@ def run_kmeans(directory, examples, transform_graph, **properties):
     inputs = {'examples': [examples], 'transform_graph': [transform_graph]}
     properties = {'n_clusters': N_CLUSTERS, 'eval_split': 'eval', **properties}
     kmeans_executor.Executor().Do(inputs, outputs, properties)
-    return {key: made for key, (made,) in outputs.items()}
+    return {key: made[0] for key, made in outputs.items()}

@@ -5,6 +5,9 @@ import math
 import tensorflow as tf
 import tensorflow_transform as tft
 
+import tfx_kmeans
+from support import analysis
+
 
 def preprocessing_fn(inputs):
     y = inputs['y']
@@ -42,3 +45,31 @@ def mean_of_words(inputs):
     number = tf.cast(inputs['word_id'], tf.float32)
     mean = tf.fill(tf.shape(number), tft.mean(tf.square(number)))
     return {'x': inputs['x'], 'number': number, 'mean': mean}
+
+
+def clusters(inputs):
+    """Clusters of points, and their centroids for a test to read."""
+    found = tfx_kmeans.kmeans_centroids(
+        inputs['point'], 6, sample_size=300, standardize=True, name='points'
+    )
+    return {
+        'point': inputs['point'],
+        'id': tfx_kmeans.apply_kmeans(inputs['point'], found).ids,
+        'centroids': analysis.repeat(found, inputs['point']),
+    }
+
+
+def other_clusters(inputs):
+    """As `clusters`, but for one parameter."""
+    found = tfx_kmeans.kmeans_centroids(
+        inputs['point'], 6, sample_size=300, standardize=True, name='points', seed=1
+    )
+    return {'centroids': analysis.repeat(found, inputs['point'])}
+
+
+def refined_clusters(inputs):
+    """As `clusters`, with passes over all rows."""
+    found = tfx_kmeans.kmeans_centroids(
+        inputs['point'], 6, sample_size=300, standardize=True, refinement_passes=2
+    )
+    return {'centroids': analysis.repeat(found, inputs['point'])}

@@ -150,6 +150,11 @@ def kmeans_centroids(
         sample_size=int(sample_size),
         refinement_passes=int(refinement_passes),
     )
+    if tf.executing_eagerly():
+        raise ValueError(
+            'kmeans_centroids can be called inside a preprocessing_fn of tf.Transform alone; '
+            'tfx_kmeans.graph.fit clusters tensors that are at hand'
+        )
     with tf.name_scope(name or 'kmeans_centroids'):
         inputs = [points]
         if weights is not None:
