@@ -25,7 +25,7 @@ def refine(path, start, rows, weights=None, *, passes=1, parts=5, distance=EUCLI
         fitted = pipeline | 'Start' >> beam.Create([start])
         for number in range(passes):
             fitted = data | f'Pass{number}' >> refining.LloydPass(fitted, distance)
-        fitted | beam.Map(save, path / 'fitted')  # noqa: B018
+        fitted | beam.Map(save, path / 'fitted')
     return pickle.loads((path / 'fitted').read_bytes())
 
 
@@ -68,7 +68,7 @@ def test_centroids_are_the_same_to_the_bit_for_any_bundling(seed, tmp_path):
 
 
 def test_a_pass_after_convergence_changes_nothing(tmp_path):
-    rows, heaps = reference.blobs(0, k=3)
+    rows, _ = reference.blobs(0, k=3)
     start = sampled.fit(rows, columns=('a', 'b'), n_clusters=3)
     once = refine(tmp_path, start, rows)
     assert once.converged

@@ -32,7 +32,7 @@ def run(directory, preprocessing_fn, columns, batch_size=None):
     with beam.Pipeline() as pipeline, context:
         data = pipeline | beam.Create(rows, reshuffle=False)
         graph = (data, metadata) | tft_beam.AnalyzeDataset(preprocessing_fn)
-        graph | tft_beam.WriteTransformFn(str(directory / 'graph'))  # noqa: B018
+        graph | tft_beam.WriteTransformFn(str(directory / 'graph'))
     output = tft.TFTransformOutput(str(directory / 'graph'))
     layer = output.transform_features_layer()
     features = layer({name: tf.constant(column) for name, column in columns.items()})

@@ -320,5 +320,5 @@ def test_refinement_is_not_cached():
 
 
 def test_outside_a_preprocessing_fn_it_says_where_it_belongs():
-    with pytest.raises(ValueError, match='inside a preprocessing_fn.*graph.fit'):
+    with pytest.raises(ValueError, match=r'inside a preprocessing_fn.*graph\.fit'):
         tfx_kmeans.kmeans_centroids(POINTS, 3)

@@ -125,6 +125,7 @@ def kmeans_centroids(
             clusters.
     """
     points, columns = points_lib.to_points(x)
+    inputs = [points] if weights is None else [points, points_lib.to_weights(weights)]
     _check(n_clusters, n_init, max_iter, tol, seed, distance, standardize, missing)
     init = _check_init(init, n_clusters, len(columns))
     if n_init is None:
@@ -156,9 +157,6 @@ def kmeans_centroids(
             'tfx_kmeans.graph.fit clusters tensors that are at hand'
         )
     with tf.name_scope(name or 'kmeans_centroids'):
-        inputs = [points]
-        if weights is not None:
-            inputs.append(points_lib.to_weights(weights))
         (packed,) = tft_experimental.ptransform_analyzer(
             inputs=inputs,
             ptransform=_analyzer(settings),
