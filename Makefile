@@ -1,4 +1,5 @@
 # make demo    sets everything up and runs the taxi pipeline on real data
+# make demo-analyzer  the same with the clusters found inside Transform
 # make test    sets everything up and runs the tests
 # make venv    sets everything up
 # make lint    checks style
@@ -9,10 +10,13 @@ LOCK := requirements/tfx-1.16.txt
 PYTHON_VERSION := 3.10
 PYTHON := $(VENV)/bin/python
 
-.PHONY: demo test venv lint lock clean
+.PHONY: demo demo-analyzer test venv lint lock clean
 
 demo: venv
 	@$(PYTHON) -W ignore pipelines/demo.py
+
+demo-analyzer: venv
+	@TFX_KMEANS_OUTPUT=output/analyzer $(PYTHON) -W ignore pipelines/demo.py --analyzer
 
 test: venv lint
 	$(PYTHON) -m pytest

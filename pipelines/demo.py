@@ -1,5 +1,9 @@
-"""Runs the taxi pipeline and tells, on one screen, what came of it: `make demo`."""
+"""Runs the taxi pipeline and tells, on one screen, what came of it: `make demo`.
 
+With --analyzer the clusters are found inside Transform: `make demo-analyzer`.
+"""
+
+import argparse
 import logging as standard_logging
 import os
 import re
@@ -14,13 +18,16 @@ _LOG = locations.OUTPUT / 'demo.log'
 
 def main():
     """Runs the pipeline with its logs in a file, then prints the summary."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--analyzer', action='store_true', help='find clusters inside Transform')
+    analyzer = parser.parse_args().analyzer
     locations.OUTPUT.mkdir(parents=True, exist_ok=True)
     console = os.fdopen(os.dup(sys.stdout.fileno()), 'w', buffering=1)
     print(f'Running the taxi pipeline; all that it logs is in {_LOG}', file=console)
     _send_output_to(_LOG)
     try:
-        seconds = _run_pipeline(console)
-        print(*_summary(sum(seconds.values())), sep='\n', file=console)
+        seconds = _run_pipeline(console, analyzer)
+        print(*_summary(sum(seconds.values()), analyzer), sep='\n', file=console)
     except BaseException as error:
         print(f'\nFailed: {error}\nThe log says more: {_LOG}', file=console)
         raise
@@ -56,7 +63,7 @@ class _NodeTimes(standard_logging.Handler):
             print(f'{self.seconds[node]:6.1f} s', file=self._console)
 
 
-def _run_pipeline(console):
+def _run_pipeline(console, analyzer):
     """Runs the pipeline; returns the seconds that each node took."""
     from absl import logging
     from tfx import v1 as tfx
@@ -66,19 +73,18 @@ def _run_pipeline(console):
     logging.set_verbosity(logging.INFO)
     times = _NodeTimes(console)
     logging.get_absl_logger().addHandler(times)
-    pipeline = local_runner.create_pipeline(train_steps=TRAIN_STEPS)
+    pipeline = local_runner.create_pipeline(train_steps=TRAIN_STEPS, analyzer=analyzer)
     tfx.orchestration.LocalDagRunner().run(pipeline)
     return times.seconds
 
 
-def _summary(seconds):
+def _summary(seconds, analyzer):
     """Returns the lines that say what came of the run."""
     from taxi import cluster_map, comparison
-    from tfx_kmeans import Clustering
 
-    clustering = Clustering.read(latest('KMeans/centroids'))
-    transform_graph = latest('ClusterTransform/transform_graph')
-    examples = latest('ClusterTransform/transformed_examples')
+    node = 'Transform' if analyzer else 'ClusterTransform'
+    transform_graph = latest(f'{node}/transform_graph')
+    examples = latest(f'{node}/transformed_examples')
     pushed = locations.OUTPUT / 'serving_model'
     if not pushed.exists():
         raise RuntimeError('the Evaluator did not bless the model, so Pusher pushed none')
@@ -92,22 +98,64 @@ def _summary(seconds):
     return [
         f'  {"all nodes":20}{seconds:6.1f} s',
         '',
-        f'{clustering.n_clusters} clusters of {clustering.total_weight:.0f} trips by where they '
-        f'begin and end, found in {clustering.n_iter} iterations',
-        *_sizes(clustering.cluster_weights),
-        f'Mean squared distance of a trip to its centre: {clustering.inertia_per_row:.2f} km2 in '
-        f'training, {clustering.eval_inertia_per_row:.2f} km2 in evaluation',
+        *(_found_in_transform(transform_graph, examples) if analyzer else _found_by_kmeans()),
         '',
         'Who gives a big tip? Area under the ROC curve on the eval split:',
         f'  with clusters     {with_clusters:.4f}   the pushed model, fed raw examples',
         f'  without clusters  {without:.4f}   the same model, trained without them',
         '',
         f'Picture of the clusters  {picture}',
-        f'Centroids artifact       {latest("KMeans/centroids")}',
-        f'Fit in TensorBoard       {latest("KMeans/model_run")}',
+        *([] if analyzer else _artifacts_of_kmeans()),
         f'Pushed model             {served}',
         f'Metadata (SQLite)        {locations.OUTPUT / "metadata.sqlite"}',
         f'Log                      {_LOG}',
+    ]
+
+
+def _found_by_kmeans():
+    """Lines about the clusters, read from the Centroids artifact."""
+    from tfx_kmeans import Clustering
+
+    clustering = Clustering.read(latest('KMeans/centroids'))
+    return [
+        f'{clustering.n_clusters} clusters of {clustering.total_weight:.0f} trips by where they '
+        f'begin and end, found in {clustering.n_iter} iterations',
+        *_sizes(clustering.cluster_weights),
+        f'Mean squared distance of a trip to its centre: {clustering.inertia_per_row:.2f} km2 in '
+        f'training, {clustering.eval_inertia_per_row:.2f} km2 in evaluation',
+    ]
+
+
+def _artifacts_of_kmeans():
+    return [
+        f'Centroids artifact       {latest("KMeans/centroids")}',
+        f'Fit in TensorBoard       {latest("KMeans/model_run")}',
+    ]
+
+
+def _found_in_transform(transform_graph, examples):
+    """Lines about the clusters, read from the transformed examples."""
+    import numpy as np
+
+    from taxi import features, trips
+
+    read = {split: trips.read(transform_graph, examples, split) for split in ('train', 'eval')}
+    n_clusters = trips.n_clusters(transform_graph, features.ZONE_ID)
+    placed = {split: found[features.ZONE_ID] < n_clusters for split, found in read.items()}
+    squares = {
+        split: np.square(found[features.ZONE_DISTANCE][placed[split]]).mean()
+        for split, found in read.items()
+    }
+    ids = read['train'][features.ZONE_ID][placed['train']]
+    start, end = (read['train'][name][placed['train']] for name in features.PLACE_IDS)
+    return [
+        f'{n_clusters} clusters of {len(ids)} trips by where they begin and end, found inside '
+        'Transform',
+        *_sizes(np.bincount(ids, minlength=n_clusters)),
+        f'Mean squared distance of a trip to its centre: {squares["train"]:.2f} km2 in training, '
+        f'{squares["eval"]:.2f} km2 in evaluation',
+        f'{features.PLACES} places shared by pick-ups and drop-offs: {np.mean(start == end):.0%} '
+        'of the trips end in the place where they began',
     ]
 
 

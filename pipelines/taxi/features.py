@@ -7,8 +7,14 @@ VOCABULARIES = ('payment_type', 'company')
 CATEGORICAL = {'trip_start_hour': 24, 'trip_start_day': 8, 'trip_start_month': 13}
 
 # where a trip begins and ends, in km east and north of the Loop: what KMeans clusters
+ENDS = ('pickup', 'dropoff')
 COORDINATES = ('pickup_east', 'pickup_north', 'dropoff_east', 'dropoff_north')
 CLUSTER_PREFIX = 'zone'
+ZONE_ID = f'{CLUSTER_PREFIX}_id'
+ZONE_DISTANCE = f'{CLUSTER_PREFIX}_distance'
+# where either end of a trip lies, which the analyzers tell as well
+PLACES = 16
+PLACE_IDS = ('pickup_place_id', 'dropoff_place_id')
 
 BUCKETS = 10
 VOCABULARY_SIZE = 1000

@@ -5,9 +5,6 @@ import tensorflow_transform as tft
 
 from taxi import features
 
-ZONE_ID = f'{features.CLUSTER_PREFIX}_id'
-ZONE_DISTANCE = f'{features.CLUSTER_PREFIX}_distance'
-
 _BATCH_SIZE = 128
 _HIDDEN_UNITS = 32
 _EMBEDDING_WIDTH = 8
@@ -39,7 +36,7 @@ def build_model(transform_output, with_clusters=True):
     """Builds and compiles the model.
 
     Args:
-        transform_output: tft.TFTransformOutput of ClusterTransform.
+        transform_output: tft.TFTransformOutput, clusters included.
         with_clusters: whether the model sees the cluster id and distance.
 
     Returns:
@@ -54,9 +51,12 @@ def build_model(transform_output, with_clusters=True):
         for key in features.VOCABULARIES
     }
     if with_clusters:
-        numbers.append(ZONE_DISTANCE)
-        # n_clusters + 1: the last category is that of trips without a place
-        categories[ZONE_ID] = transform_output.num_buckets_for_transformed_feature(ZONE_ID)
+        numbers.append(features.ZONE_DISTANCE)
+        present = transform_output.transformed_feature_spec()
+        for key in (features.ZONE_ID, *features.PLACE_IDS):
+            if key in present:
+                # n_clusters + 1: the last category is that of trips without a place
+                categories[key] = transform_output.num_buckets_for_transformed_feature(key)
 
     inputs = {key: tf.keras.Input([], name=key, dtype=tf.float32) for key in numbers}
     inputs |= {key: tf.keras.Input([], name=key, dtype=tf.int64) for key in categories}
@@ -84,7 +84,7 @@ def batches(files, transform_output, model):
 
     Args:
         files: paths or patterns of gzip TFRecord files.
-        transform_output: tft.TFTransformOutput of ClusterTransform.
+        transform_output: tft.TFTransformOutput, clusters included.
         model: the model to feed.
 
     Returns:
@@ -115,7 +115,7 @@ def _export(model, transform_output, directory):
     def serve(examples):
         transformed = module.transform(tf.io.parse_example(examples, serving_spec))
         inputs = {key: transformed[key] for key in model.input}
-        return {'big_tip': model(inputs), ZONE_ID: transformed[ZONE_ID]}
+        return {'big_tip': model(inputs), features.ZONE_ID: transformed[features.ZONE_ID]}
 
     @tf.function(input_signature=[serialized])
     def transform_features(examples):

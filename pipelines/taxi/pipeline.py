@@ -1,6 +1,7 @@
 """The taxi pipeline: clusters of where trips begin and end, as features of a model.
 
-An ordinary TFX pipeline but for two nodes, `KMeans` and `ClusterTransform`.
+An ordinary TFX pipeline but for two nodes, `KMeans` and `ClusterTransform`, or, with `analyzer`,
+but for what its preprocessing_fn calls.
 """
 
 import tensorflow_model_analysis as tfma
@@ -21,6 +22,7 @@ def create_pipeline(
     train_steps=800,
     eval_steps=40,
     seed=0,
+    analyzer=False,
     enable_cache=True,
     beam_pipeline_args=None,
 ):
@@ -37,6 +39,8 @@ def create_pipeline(
         train_steps: batches to train the model on.
         eval_steps: batches to evaluate it on after each epoch.
         seed: of the clusters and of the model.
+        analyzer: whether Transform finds the clusters, with the analyzers in its preprocessing_fn,
+            instead of KMeans and ClusterTransform.
         enable_cache: whether nodes whose inputs are unchanged reuse what they wrote before.
         beam_pipeline_args: options of the Beam runner.
 
@@ -49,35 +53,44 @@ def create_pipeline(
     example_validator = tfx.components.ExampleValidator(
         statistics=statistics_gen.outputs['statistics'], schema=schema_gen.outputs['schema']
     )
-    transform = tfx.components.Transform(
-        examples=example_gen.outputs['examples'],
-        schema=schema_gen.outputs['schema'],
-        preprocessing_fn='taxi.preprocessing.preprocessing_fn',
-    )
+    raw = {
+        'examples': example_gen.outputs['examples'],
+        'schema': schema_gen.outputs['schema'],
+    }
+    if analyzer:
+        transform = tfx.components.Transform(
+            **raw,
+            preprocessing_fn='taxi.single_transform.preprocessing_fn',
+            custom_config={'n_clusters': n_clusters, 'seed': seed},
+        )
+        features_from, nodes = transform, [transform]
+    else:
+        transform = tfx.components.Transform(
+            **raw, preprocessing_fn='taxi.preprocessing.preprocessing_fn'
+        )
+        # the two nodes that bring clusters into the pipeline
+        kmeans = KMeans(
+            examples=transform.outputs['transformed_examples'],
+            transform_graph=transform.outputs['transform_graph'],
+            features=list(features.COORDINATES),
+            output_prefix=features.CLUSTER_PREFIX,
+            n_clusters=n_clusters,
+            n_init=5,
+            missing='drop',  # trips without a place stay out of the fit, with an id of their own
+            seed=seed,
+        )
+        cluster_transform = ClusterTransform(
+            **raw,
+            transform_graph=transform.outputs['transform_graph'],
+            centroids=kmeans.outputs['centroids'],
+        )
+        # from here on ClusterTransform stands where Transform would
+        features_from, nodes = cluster_transform, [transform, kmeans, cluster_transform]
 
-    # the two nodes that bring clusters into the pipeline
-    kmeans = KMeans(
-        examples=transform.outputs['transformed_examples'],
-        transform_graph=transform.outputs['transform_graph'],
-        features=list(features.COORDINATES),
-        output_prefix=features.CLUSTER_PREFIX,
-        n_clusters=n_clusters,
-        n_init=5,
-        missing='drop',  # trips without a place are left out of the fit and get an id of their own
-        seed=seed,
-    )
-    cluster_transform = ClusterTransform(
-        examples=example_gen.outputs['examples'],
-        schema=schema_gen.outputs['schema'],
-        transform_graph=transform.outputs['transform_graph'],
-        centroids=kmeans.outputs['centroids'],
-    )
-
-    # from here on ClusterTransform stands where Transform would
     trainer = tfx.components.Trainer(
         run_fn='taxi.model.run_fn',
-        examples=cluster_transform.outputs['transformed_examples'],
-        transform_graph=cluster_transform.outputs['transform_graph'],
+        examples=features_from.outputs['transformed_examples'],
+        transform_graph=features_from.outputs['transform_graph'],
         train_args=tfx.proto.TrainArgs(num_steps=train_steps),
         eval_args=tfx.proto.EvalArgs(num_steps=eval_steps),
         custom_config={'seed': seed},
@@ -102,9 +115,7 @@ def create_pipeline(
             statistics_gen,
             schema_gen,
             example_validator,
-            transform,
-            kmeans,
-            cluster_transform,
+            *nodes,
             trainer,
             evaluator,
             pusher,

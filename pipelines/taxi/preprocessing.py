@@ -35,7 +35,7 @@ def preprocessing_fn(inputs):
         )
     for key in features.CATEGORICAL:
         outputs[name(key)] = _dense(inputs[key], 0)
-    for end in ('pickup', 'dropoff'):
+    for end in features.ENDS:
         # NaN where the place is not known: such trips get the zone of trips without a place
         latitude = _dense(inputs[f'{end}_latitude'], math.nan)
         longitude = _dense(inputs[f'{end}_longitude'], math.nan)
