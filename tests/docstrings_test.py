@@ -1,13 +1,17 @@
 import doctest
 import inspect
+import pathlib
 import sys
 import types
 
+import numpy as np
 import pytest
 
 import tfx_kmeans
+from support import analysis
 from tfx_kmeans import graph
 
+README = pathlib.Path(__file__).resolve().parent.parent / 'README.md'
 FUNCTIONS = {
     name: value
     for home in (tfx_kmeans, graph)
@@ -34,3 +38,18 @@ def test_every_public_function_shows_an_example_that_runs(name, module):
     runner = doctest.DocTestRunner(verbose=False)
     example.globs = vars(module)
     assert runner.run(example, out=told.append).failed == 0, ''.join(told)
+
+
+def test_the_preprocessing_fn_of_the_readme_runs(module, tmp_path):
+    blocks = README.read_text().split('```')
+    (code,) = [block for block in blocks if 'def preprocessing_fn(inputs):\n    pick_up' in block]
+    exec(code.removeprefix('python'), vars(module))
+    rng = np.random.default_rng(0)
+    names = ('pickup_x', 'pickup_y', 'dropoff_x', 'dropoff_y', 'fare')
+    columns = {name: rng.normal(size=200).astype(np.float32) for name in names}
+    columns['dropoff_x'][:3] = np.nan
+    features, _ = analysis.run(tmp_path, module.preprocessing_fn, columns)
+    assert features['to'][:3].tolist() == [16, 16, 16]
+    assert features['trip'].max() == 24
+    assert features['trip_similarity'].shape == (200, 24)
+    assert set(features['payment']) == set(range(5))

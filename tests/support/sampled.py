@@ -28,7 +28,12 @@ def fit(rows, weights=None, **changes):
     settings = dataclasses.replace(SETTINGS, **changes)
     sample = sampling.Sample(settings.sampling())
     sample.add(rows, weights, settings.sampling().as_unit_vectors)
-    return fitting.fit_sample(sample, settings)
+    return fit_sample(sample, **changes)
+
+
+def fit_sample(sample, **changes):
+    """Fits to a Sample, with SETTINGS but for `changes`; returns a Fitted."""
+    return fitting.fit_sample(sample, dataclasses.replace(SETTINGS, **changes))
 
 
 def as_init(centroids):
