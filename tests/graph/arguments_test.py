@@ -39,7 +39,7 @@ INF = float('inf')
         (
             {'init': 'kmeans++'},
             ValueError,
-            "init must be one of ('k-means++', 'random'), not 'kmeans++'",
+            "init must be one of ('k-means++', 'k-means||', 'random'), not 'kmeans++'",
         ),
         ({'init': None}, TypeError, 'init cannot be read as a tensor'),
         ({'init': ROWS[:4]}, ValueError, 'init must have shape (5, 4), [clusters, features], not'),
@@ -51,6 +51,8 @@ INF = float('inf')
             ValueError,
             "distance must be one of ('squared_euclidean', 'cosine'), not 'euclid'",
         ),
+        ({'init_steps': 0}, ValueError, 'init_steps must be at least 1, not 0'),
+        ({'oversampling_factor': 0}, ValueError, 'oversampling_factor must be above 0, not 0'),
         ({'on_iteration': 3}, TypeError, 'on_iteration must be callable or None, not 3'),
         (
             {'weights': np.ones(399)},

@@ -12,6 +12,7 @@ from tfx_kmeans.graph import rows as rows_lib
 from tfx_kmeans.graph import seeding
 
 EITHER_METHOD = pytest.mark.parametrize('method', seeding.METHODS)
+BY_SQUARED_DISTANCE = pytest.mark.parametrize('method', ['k-means++', 'k-means||'])
 
 
 @functools.cache
@@ -74,7 +75,7 @@ def test_seeds_draw_anew_and_a_seed_draws_the_same(method):
     np.testing.assert_array_equal(draw(method, points, 5, 3), drawn[3])
 
 
-@EITHER_METHOD
+@pytest.mark.parametrize('method', ['k-means++', 'random'])
 def test_the_first_row_is_drawn_in_proportion_to_its_weight(method):
     points = np.arange(4, dtype=np.float32)[:, np.newaxis]
     weights = [1, 0, 2, 5]
@@ -108,11 +109,12 @@ def test_masses_of_any_unit_can_be_drawn_by():
         np.testing.assert_allclose(counts, [0, 1000, 0, 3000, 0, 4000, 0, 0], rtol=0, atol=200)
 
 
-def test_k_means_plus_plus_draws_no_row_twice_while_others_are_left():
+@BY_SQUARED_DISTANCE
+def test_seeding_by_squared_distance_draws_no_row_twice_while_others_are_left(method):
     distinct = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
     points = np.repeat(distinct, [100, 1, 3, 1, 500], axis=0)
     for seed in range(20):
-        drawn = draw('k-means++', points, 5, seed)
+        drawn = draw(method, points, 5, seed)
         assert sorted(indices(drawn, distinct)) == [0, 1, 2, 3, 4]
 
 
@@ -142,23 +144,26 @@ def test_the_best_candidate_leaves_the_least_weighted_distances():
     assert np.any(weighted != unweighted)
 
 
-def test_k_means_plus_plus_finds_every_separate_heap():
+@BY_SQUARED_DISTANCE
+def test_seeding_by_squared_distance_finds_every_separate_heap(method):
     for seed in range(10):
         points, heaps = reference.blobs(seed)
-        drawn = indices(draw('k-means++', points, 8, seed), points)
+        drawn = indices(draw(method, points, 8, seed), points)
         assert sorted(heaps[drawn]) == list(range(8))
 
 
-def test_k_means_plus_plus_heeds_weights_of_heaps():
+@BY_SQUARED_DISTANCE
+def test_seeding_by_squared_distance_heeds_weights_of_heaps(method):
     points, heaps = reference.blobs(0)
     weights = np.where(heaps < 5, 1.0, 1e-9)  # three heaps count for next to nothing
     for seed in range(10):
-        drawn = indices(draw('k-means++', points, 5, seed, weights), points)
+        drawn = indices(draw(method, points, 5, seed, weights), points)
         assert sorted(heaps[drawn]) == [0, 1, 2, 3, 4]
 
 
+@BY_SQUARED_DISTANCE
 @pytest.mark.parametrize('name', ['digits', 'overlapping'])
-def test_k_means_plus_plus_starts_as_low_as_that_of_scikit_learn(name):
+def test_seeding_by_squared_distance_starts_as_low_as_that_of_scikit_learn(name, method):
     points = datasets.load_digits().data if name == 'digits' else reference.sample(0, n=2000)[0]
     points = points.astype(np.float32)
 
@@ -166,7 +171,7 @@ def test_k_means_plus_plus_starts_as_low_as_that_of_scikit_learn(name):
         return reference.inertia_of(points, centroids)
 
     seeds = range(30)
-    ours = np.mean([potential(draw('k-means++', points, 10, seed)) for seed in seeds])
+    ours = np.mean([potential(draw(method, points, 10, seed)) for seed in seeds])
     theirs = np.mean(
         [potential(cluster.kmeans_plusplus(points, 10, random_state=seed)[0]) for seed in seeds]
     )

@@ -49,7 +49,7 @@ def reduce_blocks(step, n_rows, rows_per_block, initial):
         return [stop, *step(start, stop, *state)]
 
     loop = [tf.zeros([], tf.int32), *initial]
-    return _while_below(n_rows, body, loop)
+    return while_below(n_rows, body, loop)
 
 
 def map_blocks(step, n_rows, rows_per_block, dtypes):
@@ -76,10 +76,10 @@ def map_blocks(step, n_rows, rows_per_block, dtypes):
         tf.TensorArray(dtype, n_blocks, element_shape=[None], infer_shape=False) for dtype in dtypes
     ]
     loop = [tf.zeros([], tf.int32), *arrays]
-    return [array.concat() for array in _while_below(n_blocks, body, loop)]
+    return [array.concat() for array in while_below(n_blocks, body, loop)]
 
 
-def _while_below(limit, body, loop):
+def while_below(limit, body, loop):
     """Repeats `body` while the first of `loop` is below `limit`; returns the others."""
     return tf.while_loop(
         lambda counter, *_: counter < limit, body, loop, parallel_iterations=_PARALLEL_BLOCKS

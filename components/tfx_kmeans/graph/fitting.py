@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfx_kmeans.graph import arguments, blocks, lloyd, seeding
+from tfx_kmeans.graph import arguments, blocks, bounds, lloyd, nearest, seeding
 from tfx_kmeans.graph import rows as rows_lib
 from tfx_kmeans.graph import summary as summary_lib
 
@@ -41,6 +41,8 @@ def fit(
     *,
     weights=None,
     init='k-means++',
+    init_steps=seeding.INIT_STEPS,
+    oversampling_factor=seeding.OVERSAMPLING_FACTOR,
     n_init=1,
     max_iter=300,
     tol=1e-4,
@@ -68,8 +70,11 @@ def fit(
         points: `[n, d]`, floating or integer; float64 stays float64, all else is read as float32.
         n_clusters: int, at least 1 and at most the number of distinct rows.
         weights: `[n]`, how much each row counts, finite and >= 0; None counts each row once.
-        init: 'k-means++' (greedy, as in scikit-learn), 'random' (rows drawn by weight), or the
-            initial centroids `[n_clusters, d]`.
+        init: 'k-means++' (greedy, as in scikit-learn), 'k-means||' (the same from candidates that
+            few passes over the rows draw: for many clusters), 'random' (rows drawn by weight), or
+            the initial centroids `[n_clusters, d]`.
+        init_steps: int >= 1, passes of 'k-means||' that draw candidates.
+        oversampling_factor: float > 0, candidates of a pass, as a multiple of n_clusters.
         n_init: int, runs from different seedings, of which the one of least inertia is kept; 1
             with an array as `init`, whose runs would all be the same.
         max_iter: int >= 1, the most updates in a run.
@@ -91,6 +96,8 @@ def fit(
         tf.errors.InvalidArgumentError: the same about the data, from inside a tf.function.
     """
     arguments.check_fit(n_clusters, init, n_init, max_iter, tol, seed, distance, on_iteration)
+    arguments.check_integer('init_steps', init_steps, at_least=1)
+    arguments.check_positive('oversampling_factor', oversampling_factor)
     points = arguments.as_matrix(points, 'points')
     weights = arguments.as_weights(weights, points)
     initial = None
@@ -104,8 +111,11 @@ def fit(
         n_clusters=n_clusters,
         width=points.shape[1],
         init=None if initial is not None else init,
+        init_steps=int(init_steps),
+        oversampling_factor=float(oversampling_factor),
         n_init=n_init,
         distance=distance,
+        n_rows=points.shape[0] if nearest.worth_compiling(points.shape[0], n_clusters) else None,
         on_iteration=on_iteration,
     )
     if assertions:  # the points wait for them, since a function that is inlined does not
@@ -124,13 +134,20 @@ def fit(
 
 @dataclasses.dataclass(frozen=True)
 class _Settings:
-    """What a traced fit has fixed; `init` is None where the initial centroids are an input."""
+    """What a traced fit has fixed.
+
+    `init` is None where the initial centroids are an input, `n_rows` where there are too few rows
+    to leave some alone, or nobody knows how many.
+    """
 
     n_clusters: int
     width: int
     init: str | None
+    init_steps: int
+    oversampling_factor: float
     n_init: int
     distance: str
+    n_rows: int | None
     on_iteration: Callable | None
 
 
@@ -144,18 +161,28 @@ _compiled = functools.lru_cache(maxsize=32)(_compile)
 
 
 def _fit(settings, points, weights, initial, summary, max_iter, tol, seed):
-    points = tf.ensure_shape(points, [None, settings.width])  # retracing may have forgotten it
+    points = tf.ensure_shape(
+        points, [settings.n_rows, settings.width]
+    )  # retracing may have forgotten it
     rows, tolerance = _prepare(points, weights, summary, tol, settings.distance)
+    placing = lloyd.EveryRow(rows) if settings.n_rows is None else bounds.RowsInDoubt(rows)
 
     def run(index):
         seeds = tf.random.experimental.stateless_fold_in(tf.stack([seed, 0]), index)
         if initial is None:
-            centroids = seeding.seed(settings.init, rows, settings.n_clusters, seeds)
+            centroids = seeding.seed(
+                settings.init,
+                rows,
+                settings.n_clusters,
+                seeds,
+                settings.init_steps,
+                settings.oversampling_factor,
+            )
         else:
             shape = [settings.n_clusters, settings.width]
             centroids = rows.prepare(tf.ensure_shape(initial, shape))
         report = _reporter(settings.on_iteration, index, rows.distance_unit())
-        return lloyd.solve(rows, centroids, max_iter, tolerance, report)
+        return lloyd.solve(placing, centroids, max_iter, tolerance, report)
 
     def body(index, best):
         solution = run(index)

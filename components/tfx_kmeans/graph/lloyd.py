@@ -42,11 +42,11 @@ class Solution(typing.NamedTuple):
     history: tf.Tensor
 
 
-def solve(rows, centroids, max_iter, tolerance, on_iteration):
+def solve(placing, centroids, max_iter, tolerance, on_iteration):
     """Runs Lloyd's algorithm until the centroids stand still.
 
     Args:
-        rows: rows_lib.Rows.
+        placing: how rows find their clusters: EveryRow, or bounds.RowsInDoubt.
         centroids: float32 `[k, d]`, initial centroids in the space of the prepared rows.
         max_iter: int32 scalar tensor, the most updates to make.
         tolerance: float64 scalar tensor; stop when the squared movement of all centroids together
@@ -56,36 +56,62 @@ def solve(rows, centroids, max_iter, tolerance, on_iteration):
     Returns:
         Solution, whose weights and inertia belong to its centroids.
     """
-    n_clusters, width = centroids.shape
 
     def record(history, iteration, statistics):
         reports = [on_iteration(iteration, statistics.inertia)] if on_iteration else []
         with tf.control_dependencies(reports):
             return history.write(iteration, tf.identity(statistics.inertia))
 
-    def body(iteration, centroids, statistics, _, history):
-        updated = _update(rows, centroids, statistics)
+    def body(iteration, centroids, state, statistics, _, history):
+        updated = _update(placing, centroids, state, statistics)
         movement = tf.reduce_sum(tf.square(tf.cast(updated - centroids, tf.float64)))
-        statistics = _pass(rows, updated)
+        state, statistics = placing.follow(centroids, updated, state)
         history = record(history, iteration + 1, statistics)
-        return iteration + 1, updated, statistics, movement <= tolerance, history
+        return iteration + 1, updated, state, statistics, movement <= tolerance, history
 
-    def unfinished(iteration, _, __, converged, ___):
+    def unfinished(iteration, _, __, ___, converged, ____):
         return tf.logical_and(iteration < max_iter, tf.logical_not(converged))
 
-    statistics = _pass(rows, centroids)
+    centroids = tf.ensure_shape(centroids, centroids.shape)
+    state, statistics = placing.first(centroids)
     history = tf.TensorArray(tf.float64, size=1, dynamic_size=True, element_shape=[])
     loop = (
         tf.zeros([], tf.int32),
-        tf.ensure_shape(centroids, [n_clusters, width]),
+        centroids,
+        state,
         statistics,
         tf.constant(False),
         record(history, 0, statistics),
     )
-    n_iter, centroids, statistics, converged, history = tf.while_loop(unfinished, body, loop)
+    n_iter, centroids, _, statistics, converged, history = tf.while_loop(unfinished, body, loop)
     return Solution(
         centroids, statistics.weights, statistics.inertia, n_iter, converged, history.stack()
     )
+
+
+class EveryRow:
+    """Compares every row with every centroid in each iteration, and keeps nothing of it."""
+
+    def __init__(self, rows):
+        """Places `rows`, rows_lib.Rows."""
+        self.rows = rows
+
+    def first(self, centroids):
+        """Places the rows for the first time: a state for `follow`, and Statistics."""
+        return (), _pass(self.rows, centroids)
+
+    def follow(self, _, updated, state):
+        """Places the rows after the centroids moved: the next state, and Statistics."""
+        return state, _pass(self.rows, updated)
+
+    def own_centroids(self, centroids, _):
+        """Where the rows are: ids int32 `[n]`, and squared distances float32 `[n]`."""
+
+        def step(start, stop):
+            return rows_lib.nearest(self.rows.block(start, stop), centroids)
+
+        rows_per_block = blocks.block_rows(centroids.shape[0])
+        return blocks.map_blocks(step, self.rows.count, rows_per_block, [tf.int32, tf.float32])
 
 
 def _pass(rows, centroids):
@@ -118,23 +144,23 @@ def _pass(rows, centroids):
     )
 
 
-def _update(rows, centroids, statistics):
+def _update(placing, centroids, state, statistics):
     """The next centroids: cluster means, after the empty clusters have been given a row each."""
     sums, weights = tf.cond(
         tf.reduce_any(statistics.weights <= 0),
-        lambda: _relocate_empty(rows, centroids, statistics),
+        lambda: _relocate_empty(placing, centroids, state, statistics),
         lambda: (statistics.sums, statistics.weights),
     )
     means = tf.math.divide_no_nan(sums, weights[:, tf.newaxis])
     usable = weights[:, tf.newaxis] > 0
-    if rows.distance == 'cosine':
+    if placing.rows.distance == 'cosine':
         usable = tf.logical_and(usable, tf.norm(means, axis=1, keepdims=True) > 0)
         means = rows_lib.normalise(means)
     updated = tf.where(usable, tf.cast(means, tf.float32), centroids)
     return tf.ensure_shape(updated, centroids.shape)
 
 
-def _relocate_empty(rows, centroids, statistics):
+def _relocate_empty(placing, centroids, state, statistics):
     """Moves the rows farthest from their centroids into the empty clusters, one each.
 
     The rule of scikit-learn: the row leaves its old cluster's sum, so the weights stay whole.
@@ -142,16 +168,10 @@ def _relocate_empty(rows, centroids, statistics):
     Returns:
         sums and weights, as in Statistics.
     """
-    n_clusters = centroids.shape[0]
-
-    def step(start, stop):
-        ids, distances = rows_lib.nearest(rows.block(start, stop), centroids)
-        placeable = rows.block_weights(start, stop) > 0
-        return [ids, tf.where(placeable, distances, -1.0)]
-
-    ids, distances = blocks.map_blocks(
-        step, rows.count, blocks.block_rows(n_clusters), [tf.int32, tf.float32]
-    )
+    rows, n_clusters = placing.rows, centroids.shape[0]
+    ids, distances = placing.own_centroids(centroids, state)
+    if rows.weights is not None:
+        distances = tf.where(rows.weights > 0, distances, -1.0)
     empty = tf.cast(tf.where(statistics.weights <= 0)[:, 0], tf.int32)
     farthest = tf.math.top_k(distances, tf.shape(empty)[0]).indices
     moved_weights = tf.ones(tf.shape(empty), tf.float64)

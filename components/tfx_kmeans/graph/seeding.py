@@ -2,7 +2,9 @@
 
 `k_means_plus_plus` is the greedy k-means++ of Arthur & Vassilvitskii, "k-means++: The Advantages of
 Careful Seeding" (SODA 2007), section 5, with the 2 + log(k) candidates a step that scikit-learn
-draws; `random_rows` draws rows in proportion to their weight (Forgy 1965).
+draws; `k_means_parallel` is k-means|| (Bahmani et al., "Scalable K-Means++", VLDB 2012), which goes
+over the rows a few times instead of once for each cluster; `random_rows` draws rows in proportion
+to their weight (Forgy 1965).
 """
 
 import math
@@ -12,10 +14,20 @@ import tensorflow as tf
 from tfx_kmeans.graph import blocks
 from tfx_kmeans.graph import rows as rows_lib
 
-METHODS = ('k-means++', 'random')
+METHODS = ('k-means++', 'k-means||', 'random')
+
+INIT_STEPS = 5
+OVERSAMPLING_FACTOR = 2.0
 
 
-def seed(method, rows, n_clusters, seeds):
+def seed(
+    method,
+    rows,
+    n_clusters,
+    seeds,
+    init_steps=INIT_STEPS,
+    oversampling_factor=OVERSAMPLING_FACTOR,
+):
     """Draws initial centroids.
 
     Args:
@@ -23,12 +35,16 @@ def seed(method, rows, n_clusters, seeds):
         rows: rows_lib.Rows with at least `n_clusters` distinct rows of positive weight.
         n_clusters: int.
         seeds: int32 `[2]`, seed of the stateless draws.
+        init_steps: int, see `k_means_parallel`.
+        oversampling_factor: float, see `k_means_parallel`.
 
     Returns:
         float32 `[n_clusters, d]` in the space of the prepared rows.
     """
     if method == 'random':
         return random_rows(rows, n_clusters, seeds)
+    if method == 'k-means||':
+        return k_means_parallel(rows, n_clusters, seeds, init_steps, oversampling_factor)
     return k_means_plus_plus(rows, n_clusters, seeds)
 
 
@@ -70,6 +86,79 @@ def k_means_plus_plus(rows, n_clusters, seeds):
         tf.TensorShape([None]),
     ]
     return tf.while_loop(lambda step, *_: step < n_clusters, body, loop, shapes)[1]
+
+
+def k_means_parallel(rows, n_clusters, seeds, init_steps, oversampling_factor):
+    """k-means||: candidates drawn by D^2, many at a time, of which k-means++ takes n_clusters.
+
+    Args:
+        rows: rows_lib.Rows.
+        n_clusters: int.
+        seeds: int32 `[2]`.
+        init_steps: int, how often candidates are drawn.
+        oversampling_factor: float, expected candidates of a step, as a multiple of n_clusters.
+
+    Returns:
+        float32 `[n_clusters, d]`; those of k-means++ on all rows where too few candidates differ.
+    """
+    n_wanted = oversampling_factor * n_clusters
+    weights = tf.ones([rows.count], tf.float64)
+    if rows.weights is not None:
+        weights = tf.cast(rows.weights, tf.float64)
+    first = rows.gather(_draw(_masses(rows, blocks.block_rows(1), None), 1, seeds))
+    closest, owners = _join(rows, None, None, first, 0)
+
+    def body(step, candidates, closest, owners):
+        draws = tf.random.experimental.stateless_fold_in(seeds, step)
+        masses = tf.cast(closest, tf.float64) * weights
+        chances = tf.math.divide_no_nan(n_wanted * masses, tf.reduce_sum(masses))
+        uniform = tf.random.stateless_uniform([rows.count], draws, dtype=tf.float64)
+        drawn = rows.gather(tf.where(uniform < chances)[:, 0])
+        closest, owners = _join(rows, closest, owners, drawn, blocks.row_count(candidates))
+        return step + 1, tf.concat([candidates, drawn], axis=0), closest, owners
+
+    loop = [tf.constant(1), first, closest, owners]
+    shapes = [first.shape[:0], [None, first.shape[1]], [None], [None]]
+    shapes = [tf.TensorShape(shape) for shape in shapes]
+    _, candidates, _, owners = tf.while_loop(
+        lambda step, *_: step <= init_steps, body, loop, shapes
+    )
+    weights = tf.math.unsorted_segment_sum(weights, owners, blocks.row_count(candidates))
+    weights = tf.cast(weights / tf.reduce_max(weights), tf.float32)
+    # candidates are prepared rows already; equal ones have one owner, so that the others weigh 0
+    prepared = rows_lib.Rows(candidates, weights, 0.0, 1.0, 'squared_euclidean')
+    n_different = tf.math.count_nonzero(weights > 0, dtype=tf.int32)
+    return tf.cond(
+        n_different >= n_clusters,
+        lambda: k_means_plus_plus(prepared, n_clusters, seeds),
+        lambda: k_means_plus_plus(rows, n_clusters, seeds),
+    )
+
+
+def _join(rows, closest, owners, candidates, n_before):
+    """Squared distances float32 `[n]` to the nearest candidate, and its index int32 `[n]`.
+
+    `closest` and `owners` are those among the first `n_before` candidates.
+    """
+
+    def step(start, stop):
+        ids, distances = rows_lib.nearest(rows.block(start, stop), candidates)
+        ids += n_before
+        if closest is None:
+            return [distances, ids]
+        nearer = distances < closest[start:stop]
+        return [
+            tf.where(nearer, distances, closest[start:stop]),
+            tf.where(nearer, ids, owners[start:stop]),
+        ]
+
+    def compare():
+        rows_per_block = blocks.block_rows(blocks.row_count(candidates))
+        return blocks.map_blocks(step, rows.count, rows_per_block, [tf.float32, tf.int32])
+
+    if closest is None:
+        return compare()
+    return tf.cond(blocks.row_count(candidates) > 0, compare, lambda: [closest, owners])
 
 
 def _masses(rows, rows_per_block, closest):
