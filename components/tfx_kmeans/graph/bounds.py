@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfx_kmeans.graph import blocks, lloyd, nearest
 
 # where more than this share of the rows has to be looked at, all are: picking rows costs, too
-_MOST_PICKED = 0.7
+_MOST_PICKED = 0.5
 # bounds are sums of float32 over the iterations: what they may have lost
 _ROUNDING = 1e-6
 # below this share of the sum of the squares, inertia is more than the rounding of a difference
@@ -199,12 +199,12 @@ class _Picked:
     def __init__(self, rows, mask, n_clusters):
         self.rows = rows
         self._mask = mask
-        (self._indices,) = blocks.map_blocks(self._find, rows.count, _ROWS_PER_SEARCH, [tf.int32])
-        self.count = tf.size(self._indices)
+        (indices,) = blocks.map_blocks(self._find, rows.count, _ROWS_PER_SEARCH, [tf.int32])
+        self.count = tf.size(indices)
         self.padded_count = tf.maximum(
             self.count, nearest.block_rows(rows.points.shape[0], n_clusters)
         )
-        self._padded = tf.pad(self._indices, [[0, self.padded_count - self.count]])
+        self._padded = tf.pad(indices, [[0, self.padded_count - self.count]])
 
     def _find(self, start, stop):
         return [start + tf.cast(tf.where(self._mask[start:stop])[:, 0], tf.int32)]
@@ -217,7 +217,8 @@ class _Picked:
 
     def put(self, vector, values):
         # faster than tf.tensor_scatter_nd_update
-        spread = tf.math.unsorted_segment_sum(values, self._indices, tf.size(vector))
+        indices = self._padded[: self.count]
+        spread = tf.math.unsorted_segment_sum(values, indices, tf.size(vector))
         return tf.where(self._mask, spread, vector)
 
 

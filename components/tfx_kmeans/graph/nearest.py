@@ -11,7 +11,7 @@ _FAR = 3e38  # the squared distance of what fills up the last lanes
 _FAR_AWAY = 1e18  # and a coordinate of it
 _FEW_COLUMNS = 8  # so many columns are faster by differences than by a matrix product
 _BLOCK_DISTANCES = 1 << 20  # 4 MiB of float32
-_LEAST_BLOCK, _MOST_BLOCK = 1024, 16384
+_LEAST_BLOCK, _MOST_BLOCK = 1024, 8192
 # below this number of distances in a pass, compiling the comparison costs more than it saves
 _WORTH_COMPILING = 1 << 23
 # what float32 may get wrong in |x|^2 - 2xc + |c|^2, as a share of |x|^2 + |c|^2
