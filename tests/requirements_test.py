@@ -1,5 +1,6 @@
-"""What a machine that lacks something is told, by the script behind `make venv`."""
+"""Which line of TFX a machine is given, and what one that lacks something is told."""
 
+import importlib.metadata
 import os
 import pathlib
 import shutil
@@ -8,7 +9,7 @@ import subprocess
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-LOCK = REPOSITORY / 'requirements' / 'tfx-1.16.txt'
+LOCKS = {line: REPOSITORY / 'requirements' / f'tfx-{line}.txt' for line in ('1.16', '1.21')}
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def make_venv(directory, path, version='3.10'):
     script = REPOSITORY / 'requirements' / 'make_venv.sh'
     environment = {'PATH': str(path), 'HOME': str(directory)}
     return subprocess.run(
-        [str(part) for part in (script, directory / 'venv', LOCK, version)],
+        [str(part) for part in (script, directory / 'venv', LOCKS['1.16'], version)],
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,
@@ -55,13 +56,94 @@ def test_a_python_of_another_version_will_not_do(tmp_path, bare):
 
 def test_without_a_compiler_it_says_in_one_sentence_what_to_install(tmp_path, bare):
     # a stand-in interpreter that passes every check: this test is about the compiler
-    (bare / 'python3.10').write_text('#!/bin/sh\nexit 0\n')
-    (bare / 'python3.10').chmod(0o755)
+    stand_in(bare / 'python3.10', 'exit 0')
     assert_one_sentence(make_venv(tmp_path, bare), "install a C++ compiler (Debian's g++)")
     assert not (tmp_path / 'venv').exists()
 
 
-def test_the_lock_pins_every_version():
-    lines = LOCK.read_text().split('\n')
+@pytest.mark.parametrize('line', LOCKS)
+def test_a_lock_pins_every_version(line):
+    lines = LOCKS[line].read_text().split('\n')
     assert len(lines) > 200
+    assert f'tfx=={line}.0' in lines
     assert all(line == '' or '==' in line for line in lines)
+
+
+def test_this_machine_runs_the_line_that_is_chosen_for_it(tmp_path):
+    installed = importlib.metadata.version('tfx')
+    done = choose_line(tmp_path, os.environ['PATH'], '.'.join(installed.split('.')[:2]))
+    assert installed.startswith(done.stdout.split()[0])
+
+
+@pytest.fixture
+def machine(tmp_path, bare):
+    """Makes a machine that has a version of glibc and some versions of Python."""
+
+    def with_versions(glibc, *pythons):
+        for command in ('head', 'sort'):
+            (bare / command).symlink_to(shutil.which(command))
+        stand_in(bare / 'getconf', f'echo glibc {glibc}')
+        for version in pythons:
+            # looks like a Python that has all that is needed
+            stand_in(bare / f'python{version}', 'exit 0')
+        return tmp_path, bare
+
+    return with_versions
+
+
+def stand_in(path, script):
+    path.write_text(f'#!/bin/sh\n{script}\n')
+    path.chmod(0o755)
+
+
+def choose_line(directory, path, *wanted):
+    return subprocess.run(
+        [str(REPOSITORY / 'requirements' / 'choose_line.sh'), *wanted],
+        env={'PATH': str(path), 'HOME': str(directory)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ('glibc', 'pythons', 'line'),
+    [
+        ('2.36', ['3.10'], '1.16'),
+        ('2.36', ['3.10', '3.13'], '1.16'),
+        ('2.36', [], '1.16'),
+        ('2.9', ['3.13'], '1.16'),
+        ('2.39', ['3.10', '3.13'], '1.21'),
+        ('2.41', ['3.13'], '1.21'),
+        ('2.100', ['3.13'], '1.21'),
+        ('3.0', ['3.13'], '1.21'),
+        ('2.41', ['3.10'], '1.16'),
+        ('2.41', [], '1.21'),
+    ],
+)
+def test_the_line_is_the_newest_that_glibc_and_python_run(machine, glibc, pythons, line):
+    done = choose_line(*machine(glibc, *pythons))
+    assert done.stderr == ''
+    chosen, python, *why = done.stdout.split()
+    assert (chosen, python) == (line, {'1.16': '3.10', '1.21': '3.13'}[line])
+    assert why
+
+
+def test_the_reason_names_what_the_current_line_needs_and_this_machine_has(machine):
+    done = choose_line(*machine('2.36', '3.10'))
+    assert 'TFX 1.21 needs glibc 2.39 and this machine has 2.36' in done.stdout
+
+
+def test_a_line_can_be_asked_for(machine):
+    versions = machine('2.41', '3.10', '3.13')
+    for line in LOCKS:
+        assert choose_line(*versions, line).stdout.split()[0] == line
+
+
+def test_a_line_that_cannot_run_here_is_refused_with_the_way_to_run_it(machine):
+    done = choose_line(*machine('2.36', '3.13'), '1.21')
+    assert_one_sentence(done, 'TFX 1.21 needs glibc 2.39', '2.36', 'make test-other-line')
+
+
+def test_an_unknown_line_is_refused(machine):
+    assert_one_sentence(choose_line(*machine('2.41'), '1.17'), "1.16 or 1.21, not '1.17'")
