@@ -1,4 +1,4 @@
-"""The taxi pipeline as `make demo` runs it, once for all tests here."""
+"""The taxi pipeline as `make demo` runs it."""
 
 import pathlib
 import sys
@@ -18,19 +18,6 @@ NODES = {
     'CsvExampleGen', 'StatisticsGen', 'ImportSchemaGen', 'ExampleValidator', 'Transform', 'KMeans',
     'ClusterTransform', 'Trainer', 'Evaluator', 'Pusher',
 }  # fmt: skip
-
-
-@pytest.fixture(scope='module')
-def demo(tmp_path_factory):
-    """The finished demo: the directory of its output, and what it printed."""
-    output = tmp_path_factory.mktemp('demo')
-    return output, demos.run_demo(output)
-
-
-@pytest.fixture(scope='module')
-def served(demo):
-    """What the pushed model says of the raw eval examples, in a fresh process."""
-    return demos.serve(demo[0])
 
 
 def test_demo_runs_every_node_and_pushes_the_blessed_model(demo):
