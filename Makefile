@@ -23,7 +23,7 @@ VENV := .venv-$(LINE)
 LOCK := requirements/tfx-$(LINE).txt
 PYTHON := $(VENV)/bin/python
 
-.PHONY: demo demo-analyzer test venv lint lock clean line
+.PHONY: demo demo-analyzer test test-other-line dist venv lint lock clean line
 
 demo: line venv
 	@$(PYTHON) -W ignore pipelines/demo.py
@@ -33,6 +33,26 @@ demo-analyzer: line venv
 
 test: line venv lint
 	$(PYTHON) -m pytest
+
+# on this machine if it can run the other line, in a root file system of its own if not
+OTHER_MAKE = $(shell requirements/choose_line.sh $(OTHER_LINE) >/dev/null 2>&1 && echo $(MAKE) \
+    || echo requirements/debian13.sh make VENV=/venv) TFX=$(OTHER_LINE)
+# where each line leaves what it wrote for the other to read
+test-other-line: export TFX_KMEANS_EXCHANGE := $(abspath output/exchange)
+EXCHANGE_TEST := $(PYTHON) -m pytest tests/pipelines/exchange_test.py
+
+test-other-line: line venv
+	rm -rf output/exchange
+	mkdir -p output/exchange
+	$(EXCHANGE_TEST)
+	TFX_KMEANS_READ=$(LINE) $(OTHER_MAKE) test dist
+	TFX_KMEANS_READ=$(OTHER_LINE) $(EXCHANGE_TEST)
+
+dist: line venv
+	@rm -rf dist
+	@mkdir -p output
+	@$(PYTHON) -m build --no-isolation --outdir dist . >output/build.log
+	@requirements/try_dist.sh $(PYTHON) $(LOCK) dist/*
 
 line:
 	@echo 'TFX $(LINE) on Python $(PYTHON_VERSION): $(WHY)'

@@ -28,7 +28,12 @@ np.savez(output, served_id=served['zone_id'], big_tip=served['big_tip'], **trans
 
 
 def run(output, *command):
-    environment = {**os.environ, 'TFX_KMEANS_OUTPUT': str(output), 'HOME': str(output)}
+    environment = {
+        **os.environ,
+        'TFX_KMEANS_OUTPUT': str(output),
+        'HOME': str(output),
+        'PYTHONWARNINGS': 'default::DeprecationWarning',
+    }
     return subprocess.run(
         [str(part) for part in command],
         cwd=REPOSITORY,
