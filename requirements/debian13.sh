@@ -37,8 +37,8 @@ trap 'exit 143' TERM
 check_machine() {
     [ "$(id -u)" = 0 ] || stop "a root file system is made and entered as root: \
 try 'sudo make test-other-line'."
-    in_namespace true 2>/dev/null || stop 'namespaces cannot be made here: this needs CAP_SYS_ADMIN \
-(a container has to be a privileged one).'
+    in_namespace true 2>/dev/null || stop "namespaces cannot be made here: this takes \
+CAP_SYS_ADMIN (a container has to be a privileged one)."
     command -v debootstrap >/dev/null || install_debootstrap >"$cache/apt.log" 2>&1 ||
         stop "install debootstrap and try again ($cache/apt.log says why apt-get could not)."
 }

@@ -147,3 +147,83 @@ def test_a_line_that_cannot_run_here_is_refused_with_the_way_to_run_it(machine):
 
 def test_an_unknown_line_is_refused(machine):
     assert_one_sentence(choose_line(*machine('2.41'), '1.17'), "1.16 or 1.21, not '1.17'")
+
+
+@pytest.fixture
+def builder(tmp_path):
+    """Runs debian13.sh with stand-ins for what needs root; their scripts by command are given."""
+    commands, cache = tmp_path / 'bin', tmp_path / 'cache'
+    commands.mkdir()
+    stand_ins = {
+        'id': 'echo 0',
+        'sleep': 'exit 0',
+        'mount': 'exit 0',
+        'apt-get': 'exit 1',
+        # runs the command in no namespace
+        'unshare': 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
+        'debootstrap': f'for a; do case $a in {cache}/*) root=$a ;; esac; done\n'
+        'mkdir -p "$root/etc/ssl/certs" "$root/tmp" "$root/dev" "$root/proc" || exit\n'
+        f'echo built >> {tmp_path}/built',
+        'chroot': 'echo entered "$1"; ls "$1/checkout"',
+    }
+    environment = {
+        **os.environ,
+        'PATH': f'{commands}:{os.environ["PATH"]}',
+        'XDG_CACHE_HOME': str(cache),
+        'HOME': str(tmp_path),
+    }
+
+    def build(**scripts):
+        for command, script in {**stand_ins, **scripts}.items():
+            stand_in(commands / command, script)
+        return subprocess.run(
+            [str(REPOSITORY / 'requirements' / 'debian13.sh'), 'true'],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return build
+
+
+def root_file_systems(directory):
+    return list((directory / 'cache' / 'tfx-kmeans').glob('debian13-*'))
+
+
+def test_who_is_not_root_is_told_how_to_make_the_root_file_system(builder, tmp_path):
+    assert_one_sentence(builder(id='echo 1000'), "try 'sudo make test-other-line'")
+    assert not root_file_systems(tmp_path)
+
+
+def test_where_namespaces_cannot_be_made_it_says_what_it_takes(builder, tmp_path):
+    assert_one_sentence(builder(unshare='exit 1'), 'CAP_SYS_ADMIN', 'privileged')
+    assert not root_file_systems(tmp_path)
+
+
+def test_the_root_file_system_is_made_once_and_has_a_copy_of_the_checkout(builder, tmp_path):
+    for _ in range(2):
+        done = builder()
+        assert done.returncode == 0, done.stderr
+        (root,) = root_file_systems(tmp_path)
+        assert f'entered {root}\n' in done.stdout
+        assert 'setup.py' in done.stdout
+    assert (tmp_path / 'built').read_text() == 'built\n'
+
+
+def test_a_new_root_file_system_takes_the_place_of_one_of_another_recipe(builder, tmp_path):
+    old = tmp_path / 'cache' / 'tfx-kmeans' / 'debian13-0123456789ab'
+    old.mkdir(parents=True)
+    assert builder().returncode == 0
+    (root,) = root_file_systems(tmp_path)
+    assert root != old
+
+
+def test_a_root_file_system_that_failed_is_tried_again_and_leaves_nothing(builder, tmp_path):
+    half = f'for a; do case $a in {tmp_path}/*) mkdir -p "$a/etc" ;; esac; done'
+    done = builder(debootstrap=f'{half}; echo tried >> {tmp_path}/tries; echo no network; exit 1')
+    assert done.returncode == 1
+    assert 'no network' in done.stderr
+    assert 'debootstrap.log says more' in done.stderr
+    assert (tmp_path / 'tries').read_text() == 'tried\n' * 3
+    assert not root_file_systems(tmp_path)
