@@ -1,25 +1,61 @@
 # make demo    sets everything up and runs the taxi pipeline on real data
 # make demo-analyzer  the same with the clusters found inside Transform
 # make test    sets everything up and runs the tests
+# make test-other-line  runs the tests on the other line of TFX, and exchanges artifacts with it
+# make dist    builds wheel and sdist, and tries them in empty environments
 # make venv    sets everything up
 # make lint    checks style
 # make lock    resolves the pinned requirements anew
+#
+# The line of TFX is what this machine can run; TFX=1.16 or TFX=1.21 chooses another.
 
-VENV := .venv
-LOCK := requirements/tfx-1.16.txt
-PYTHON_VERSION := 3.10
+# words: the line, the Python that it takes, and why it is this one
+CHOICE := $(shell requirements/choose_line.sh $(TFX))
+LINE := $(word 1,$(CHOICE))
+PYTHON_VERSION := $(word 2,$(CHOICE))
+WHY := $(wordlist 3,99,$(CHOICE))
+ifeq ($(LINE),)
+    $(error No line of TFX to work with)
+endif
+OTHER_LINE := $(filter-out $(LINE),1.16 1.21)
+
+VENV := .venv-$(LINE)
+LOCK := requirements/tfx-$(LINE).txt
 PYTHON := $(VENV)/bin/python
 
-.PHONY: demo demo-analyzer test venv lint lock clean
+.PHONY: demo demo-analyzer test test-other-line dist venv lint lock clean line
 
-demo: venv
+demo: line venv
 	@$(PYTHON) -W ignore pipelines/demo.py
 
-demo-analyzer: venv
+demo-analyzer: line venv
 	@TFX_KMEANS_OUTPUT=output/analyzer $(PYTHON) -W ignore pipelines/demo.py --analyzer
 
-test: venv lint
+test: line venv lint
 	$(PYTHON) -m pytest
+
+# on this machine if it can run the other line, in a root file system of its own if not
+OTHER_MAKE = $(shell requirements/choose_line.sh $(OTHER_LINE) >/dev/null 2>&1 && echo $(MAKE) \
+    || echo requirements/debian13.sh make VENV=/venv) TFX=$(OTHER_LINE)
+# where each line leaves what it wrote for the other to read
+test-other-line: export TFX_KMEANS_EXCHANGE := $(abspath output/exchange)
+EXCHANGE_TEST := $(PYTHON) -m pytest tests/pipelines/exchange_test.py
+
+test-other-line: line venv
+	rm -rf output/exchange
+	mkdir -p output/exchange
+	$(EXCHANGE_TEST)
+	TFX_KMEANS_READ=$(LINE) $(OTHER_MAKE) test dist
+	TFX_KMEANS_READ=$(OTHER_LINE) $(EXCHANGE_TEST)
+
+dist: line venv
+	@rm -rf dist
+	@mkdir -p output
+	@$(PYTHON) -m build --no-isolation --outdir dist . >output/build.log
+	@requirements/try_dist.sh $(PYTHON) $(LOCK) dist/*
+
+line:
+	@echo 'TFX $(LINE) on Python $(PYTHON_VERSION): $(WHY)'
 
 venv: $(VENV)/.complete
 
@@ -30,9 +66,14 @@ lint: venv
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --quiet --check .
 
+# line, Python, glibc: a lock is made for the system of its line, whatever this one is
+resolve = $(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --no-annotate --no-header \
+    --python-version $(2) --python-platform x86_64-manylinux_$(3) \
+    requirements/tfx-$(1).in --output-file requirements/tfx-$(1).txt
+
 lock: venv
-	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --no-annotate --no-header \
-	    --python-version $(PYTHON_VERSION) $(LOCK:.txt=.in) --output-file $(LOCK)
+	$(call resolve,1.16,3.10,2_28)
+	$(call resolve,1.21,3.13,2_39)
 
 clean:
-	rm -rf $(VENV) output
+	rm -rf .venv-1.16 .venv-1.21 build dist output

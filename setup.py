@@ -18,6 +18,8 @@ setup(
     install_requires=[
         'tfx>=1.16,<1.22',
         'tensorflow>=2.16',
+        # TensorFlow 2.21 no longer brings what writes its summaries
+        'tensorboard>=2.16',
         'tensorflow-transform>=1.16,<1.22',
         'apache-beam>=2.47',
         'jsonschema>=4.0',

@@ -1,7 +1,7 @@
 """What the clusters are worth to the taxi model: AUC on the eval split over several seeds.
 
 make demo
-.venv/bin/python benchmarks/cluster_features_auc.py --seeds 5
+.venv-1.16/bin/python benchmarks/cluster_features_auc.py --seeds 5
 """
 
 import argparse

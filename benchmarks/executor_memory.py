@@ -1,6 +1,6 @@
 """Peak memory and time of the KMeans executor on synthetic examples.
 
-    .venv/bin/python benchmarks/executor_memory.py --rows 2000000 --features 16
+    .venv-1.16/bin/python benchmarks/executor_memory.py --rows 2000000 --features 16
 
 The examples are real: gzip TFRecord files of tf.Example, written first. The base of the process is
 its peak after a run on a thousand rows, with all modules loaded and all functions traced once.

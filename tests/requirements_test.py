@@ -1,5 +1,6 @@
-"""What a machine that lacks something is told, by the script behind `make venv`."""
+"""Which line of TFX a machine is given, and what one that lacks something is told."""
 
+import importlib.metadata
 import os
 import pathlib
 import shutil
@@ -8,7 +9,7 @@ import subprocess
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-LOCK = REPOSITORY / 'requirements' / 'tfx-1.16.txt'
+LOCKS = {line: REPOSITORY / 'requirements' / f'tfx-{line}.txt' for line in ('1.16', '1.21')}
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def make_venv(directory, path, version='3.10'):
     script = REPOSITORY / 'requirements' / 'make_venv.sh'
     environment = {'PATH': str(path), 'HOME': str(directory)}
     return subprocess.run(
-        [str(part) for part in (script, directory / 'venv', LOCK, version)],
+        [str(part) for part in (script, directory / 'venv', LOCKS['1.16'], version)],
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,
@@ -55,13 +56,174 @@ def test_a_python_of_another_version_will_not_do(tmp_path, bare):
 
 def test_without_a_compiler_it_says_in_one_sentence_what_to_install(tmp_path, bare):
     # a stand-in interpreter that passes every check: this test is about the compiler
-    (bare / 'python3.10').write_text('#!/bin/sh\nexit 0\n')
-    (bare / 'python3.10').chmod(0o755)
+    stand_in(bare / 'python3.10', 'exit 0')
     assert_one_sentence(make_venv(tmp_path, bare), "install a C++ compiler (Debian's g++)")
     assert not (tmp_path / 'venv').exists()
 
 
-def test_the_lock_pins_every_version():
-    lines = LOCK.read_text().split('\n')
+@pytest.mark.parametrize('line', LOCKS)
+def test_a_lock_pins_every_version(line):
+    lines = LOCKS[line].read_text().split('\n')
     assert len(lines) > 200
+    assert f'tfx=={line}.0' in lines
     assert all(line == '' or '==' in line for line in lines)
+
+
+def test_this_machine_runs_the_line_that_is_chosen_for_it(tmp_path):
+    installed = importlib.metadata.version('tfx')
+    done = choose_line(tmp_path, os.environ['PATH'], '.'.join(installed.split('.')[:2]))
+    assert installed.startswith(done.stdout.split()[0])
+
+
+@pytest.fixture
+def machine(tmp_path, bare):
+    """Makes a machine that has a version of glibc and some versions of Python."""
+
+    def with_versions(glibc, *pythons):
+        for command in ('head', 'sort'):
+            (bare / command).symlink_to(shutil.which(command))
+        stand_in(bare / 'getconf', f'echo glibc {glibc}')
+        for version in pythons:
+            # looks like a Python that has all that is needed
+            stand_in(bare / f'python{version}', 'exit 0')
+        return tmp_path, bare
+
+    return with_versions
+
+
+def stand_in(path, script):
+    path.write_text(f'#!/bin/sh\n{script}\n')
+    path.chmod(0o755)
+
+
+def choose_line(directory, path, *wanted):
+    return subprocess.run(
+        [str(REPOSITORY / 'requirements' / 'choose_line.sh'), *wanted],
+        env={'PATH': str(path), 'HOME': str(directory)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ('glibc', 'pythons', 'line'),
+    [
+        ('2.36', ['3.10'], '1.16'),
+        ('2.36', ['3.10', '3.13'], '1.16'),
+        ('2.36', [], '1.16'),
+        ('2.9', ['3.13'], '1.16'),
+        ('2.39', ['3.10', '3.13'], '1.21'),
+        ('2.41', ['3.13'], '1.21'),
+        ('2.100', ['3.13'], '1.21'),
+        ('3.0', ['3.13'], '1.21'),
+        ('2.41', ['3.10'], '1.16'),
+        ('2.41', [], '1.21'),
+    ],
+)
+def test_the_line_is_the_newest_that_glibc_and_python_run(machine, glibc, pythons, line):
+    done = choose_line(*machine(glibc, *pythons))
+    assert done.stderr == ''
+    chosen, python, *why = done.stdout.split()
+    assert (chosen, python) == (line, {'1.16': '3.10', '1.21': '3.13'}[line])
+    assert why
+
+
+def test_the_reason_names_what_the_current_line_needs_and_this_machine_has(machine):
+    done = choose_line(*machine('2.36', '3.10'))
+    assert 'TFX 1.21 needs glibc 2.39 and this machine has 2.36' in done.stdout
+
+
+def test_a_line_can_be_asked_for(machine):
+    versions = machine('2.41', '3.10', '3.13')
+    for line in LOCKS:
+        assert choose_line(*versions, line).stdout.split()[0] == line
+
+
+def test_a_line_that_cannot_run_here_is_refused_with_the_way_to_run_it(machine):
+    done = choose_line(*machine('2.36', '3.13'), '1.21')
+    assert_one_sentence(done, 'TFX 1.21 needs glibc 2.39', '2.36', 'make test-other-line')
+
+
+def test_an_unknown_line_is_refused(machine):
+    assert_one_sentence(choose_line(*machine('2.41'), '1.17'), "1.16 or 1.21, not '1.17'")
+
+
+@pytest.fixture
+def builder(tmp_path):
+    """Runs debian13.sh with stand-ins for what needs root; their scripts by command are given."""
+    commands, cache = tmp_path / 'bin', tmp_path / 'cache'
+    commands.mkdir()
+    stand_ins = {
+        'id': 'echo 0',
+        'sleep': 'exit 0',
+        'mount': 'exit 0',
+        'apt-get': 'exit 1',
+        # runs the command in no namespace
+        'unshare': 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
+        'debootstrap': f'for a; do case $a in {cache}/*) root=$a ;; esac; done\n'
+        'mkdir -p "$root/etc/ssl/certs" "$root/tmp" "$root/dev" "$root/proc" || exit\n'
+        f'echo built >> {tmp_path}/built',
+        'chroot': 'echo entered "$1"; ls "$1/checkout"',
+    }
+    environment = {
+        **os.environ,
+        'PATH': f'{commands}:{os.environ["PATH"]}',
+        'XDG_CACHE_HOME': str(cache),
+        'HOME': str(tmp_path),
+    }
+
+    def build(**scripts):
+        for command, script in {**stand_ins, **scripts}.items():
+            stand_in(commands / command, script)
+        return subprocess.run(
+            [str(REPOSITORY / 'requirements' / 'debian13.sh'), 'true'],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return build
+
+
+def root_file_systems(directory):
+    return list((directory / 'cache' / 'tfx-kmeans').glob('debian13-*'))
+
+
+def test_who_is_not_root_is_told_how_to_make_the_root_file_system(builder, tmp_path):
+    assert_one_sentence(builder(id='echo 1000'), "try 'sudo make test-other-line'")
+    assert not root_file_systems(tmp_path)
+
+
+def test_where_namespaces_cannot_be_made_it_says_what_it_takes(builder, tmp_path):
+    assert_one_sentence(builder(unshare='exit 1'), 'CAP_SYS_ADMIN', 'privileged')
+    assert not root_file_systems(tmp_path)
+
+
+def test_the_root_file_system_is_made_once_and_has_a_copy_of_the_checkout(builder, tmp_path):
+    for _ in range(2):
+        done = builder()
+        assert done.returncode == 0, done.stderr
+        (root,) = root_file_systems(tmp_path)
+        assert f'entered {root}\n' in done.stdout
+        assert 'setup.py' in done.stdout
+    assert (tmp_path / 'built').read_text() == 'built\n'
+
+
+def test_a_new_root_file_system_takes_the_place_of_one_of_another_recipe(builder, tmp_path):
+    old = tmp_path / 'cache' / 'tfx-kmeans' / 'debian13-0123456789ab'
+    old.mkdir(parents=True)
+    assert builder().returncode == 0
+    (root,) = root_file_systems(tmp_path)
+    assert root != old
+
+
+def test_a_root_file_system_that_failed_is_tried_again_and_leaves_nothing(builder, tmp_path):
+    half = f'for a; do case $a in {tmp_path}/*) mkdir -p "$a/etc" ;; esac; done'
+    done = builder(debootstrap=f'{half}; echo tried >> {tmp_path}/tries; echo no network; exit 1')
+    assert done.returncode == 1
+    assert 'no network' in done.stderr
+    assert 'debootstrap.log says more' in done.stderr
+    assert (tmp_path / 'tries').read_text() == 'tried\n' * 3
+    assert not root_file_systems(tmp_path)

@@ -28,14 +28,15 @@ def test_installed_pair_is_accepted():
 
 @pytest.mark.parametrize('component', ['kmeans', 'cluster_transform'])
 def test_components_refuse_a_bad_pair_before_they_load_anything(tmp_path, component):
-    installed = tmp_path / 'apache_beam-2.63.0.dist-info'
-    installed.mkdir()
-    (installed / 'METADATA').write_text('Name: apache-beam\nVersion: 2.63.0\n')
+    for name, version in (('tfx', '1.16.0'), ('apache_beam', '2.63.0')):
+        installed = tmp_path / f'{name}-{version}.dist-info'
+        installed.mkdir()
+        (installed / 'METADATA').write_text(f'Name: {name}\nVersion: {version}\n')
     code = (
         f'import sys; sys.path.insert(0, {str(tmp_path)!r})\n'
         f'try: import tfx_kmeans.{component}.component\n'
         'except ImportError as error: print(error, {"tfx", "tensorflow"} & set(sys.modules))'
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
-    assert 'Apache Beam 2.63.0' in done.stdout
+    assert 'TFX 1.16.0 does not work with Apache Beam 2.63.0' in done.stdout
     assert done.stdout.strip().endswith('set()')

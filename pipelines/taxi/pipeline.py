@@ -4,7 +4,7 @@ An ordinary TFX pipeline but for two nodes, `KMeans` and `ClusterTransform`, or,
 but for what its preprocessing_fn calls.
 """
 
-import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis import sdk as tfma
 from tfx import v1 as tfx
 
 from taxi import features

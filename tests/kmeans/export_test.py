@@ -53,6 +53,11 @@ def test_names_that_tensorflow_takes_stay(name):
     assert export.argument_names([name]) == {name: name}
 
 
+@pytest.mark.parametrize('name', ['self', 'lambda', 'class'])
+def test_names_that_python_keeps_for_itself_get_another_on_every_line(name):
+    assert export.argument_names([name]) == {name: f'feature_{name}'}
+
+
 def test_names_that_differ_in_punctuation_only_are_told_apart(tmp_path):
     names = ('a_b', 'a-b', 'a b', 'c')
     arguments = export.argument_names(names)

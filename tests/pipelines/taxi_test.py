@@ -1,4 +1,4 @@
-"""The taxi pipeline as `make demo` runs it, once for all tests here."""
+"""The taxi pipeline as `make demo` runs it."""
 
 import pathlib
 import sys
@@ -20,19 +20,6 @@ NODES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope='module')
-def demo(tmp_path_factory):
-    """The finished demo: the directory of its output, and what it printed."""
-    output = tmp_path_factory.mktemp('demo')
-    return output, demos.run_demo(output)
-
-
-@pytest.fixture(scope='module')
-def served(demo):
-    """What the pushed model says of the raw eval examples, in a fresh process."""
-    return demos.serve(demo[0])
-
-
 def test_demo_runs_every_node_and_pushes_the_blessed_model(demo):
     output, _ = demo
     done = metadata_store_pb2.Execution.COMPLETE
@@ -50,6 +37,14 @@ def test_demo_prints_times_sizes_aucs_and_places_and_no_warnings(demo):
     assert 'without clusters' in printed
     assert str(output / 'demo.log') in printed
     assert len(printed.splitlines()) < 40
+
+
+def test_nothing_in_our_code_calls_what_is_deprecated(demo):
+    log = (demo[0] / 'demo.log').read_text()
+    warned = [line for line in log.splitlines() if 'DeprecationWarning: ' in line]
+    ours = [str(demos.REPOSITORY / folder) for folder in ('components', 'pipelines')]
+    assert warned, 'the log shows no warning, not even one of a library'
+    assert not [line for line in warned if line.startswith(tuple(ours))]
 
 
 def test_demo_draws_the_clusters(demo):

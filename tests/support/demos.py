@@ -28,7 +28,12 @@ np.savez(output, served_id=served['zone_id'], big_tip=served['big_tip'], **trans
 
 
 def run(output, *command):
-    environment = {**os.environ, 'TFX_KMEANS_OUTPUT': str(output), 'HOME': str(output)}
+    environment = {
+        **os.environ,
+        'TFX_KMEANS_OUTPUT': str(output),
+        'HOME': str(output),
+        'PYTHONWARNINGS': 'default::DeprecationWarning',
+    }
     return subprocess.run(
         [str(part) for part in command],
         cwd=REPOSITORY,
@@ -49,10 +54,24 @@ def run_demo(output, *options):
 
 def serve(output):
     """What the pushed model says of the raw eval examples, in a fresh process."""
-    model = newest(output / 'serving_model')
-    examples = newest(output / 'pipeline_root/CsvExampleGen/examples') / 'Split-eval' / '*'
-    result = output / 'served.npz'
-    done = run(output, sys.executable, '-c', SERVE, model, examples, result)
+    examples = newest(output / 'pipeline_root/CsvExampleGen/examples')
+    return serve_model(newest(output / 'serving_model'), examples, output)
+
+
+def serve_model(model, examples, directory):
+    """What a model of the pipeline says of the eval split of raw examples, in a fresh process.
+
+    Args:
+        model: pathlib.Path of the SavedModel.
+        examples: pathlib.Path of the Examples.
+        directory: pathlib.Path to write to.
+
+    Returns:
+        Arrays by name: the ids and scores served, and all transformed features.
+    """
+    result = directory / 'served.npz'
+    files = examples / 'Split-eval' / '*'
+    done = run(directory, sys.executable, '-c', SERVE, model, files, result)
     assert done.returncode == 0, done.stderr
     return np.load(result)
 

@@ -1,5 +1,6 @@
 """The `model` of KMeans: a SavedModel that places transformed examples among the centroids."""
 
+import keyword
 import re
 
 import tensorflow as tf
@@ -49,8 +50,9 @@ def argument_names(names):
 
     TensorFlow takes most names as they are, and those stay. It does not take 'self', a name with a
     leading underscore, one with blanks or letters beyond ASCII, or two that differ in punctuation
-    only: there each character that is no letter or digit becomes an underscore, with `feature_`
-    in front, and where that is still taken a number behind.
+    only; newer versions of Python do not take their own keywords. There each character that is no
+    letter or digit becomes an underscore, with `feature_` in front, and where that is still taken a
+    number behind.
 
     Returns:
         Dict of arguments by name of the feature.
@@ -58,7 +60,7 @@ def argument_names(names):
     arguments, taken = {}, set()
     for name in names:
         argument = name
-        if not _ARGUMENT.fullmatch(name) or name == 'self' or _flattened(name) in taken:
+        if not _is_taken_by_tensorflow(name) or _flattened(name) in taken:
             argument = stem = f'feature_{_flattened(name)}'
             number = 1
             while argument in taken:
@@ -67,6 +69,10 @@ def argument_names(names):
         taken.add(_flattened(argument))
         arguments[name] = argument
     return arguments
+
+
+def _is_taken_by_tensorflow(name):
+    return _ARGUMENT.fullmatch(name) and name != 'self' and not keyword.iskeyword(name)
 
 
 def _flattened(name):
