@@ -76,7 +76,7 @@ def check_distance(name, value):
         raise ValueError(f'{name} must be one of {rows_lib.DISTANCES}, not {value!r}')
 
 
-def check_missing(name, value, distance):
+def check_missing(name, value, distance=None):
     """Raises ValueError unless `value` says what to do about NaN, and `distance` allows for it."""
     if value not in missing_lib.CHOICES:
         raise ValueError(f'{name} must be one of {missing_lib.CHOICES}, not {value!r}')
