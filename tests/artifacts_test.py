@@ -23,6 +23,7 @@ def make(**changes):
         'inertia': 5.0,
         'n_iter': 4,
         'seed': 0,
+        'missing': 'partial',
         'standardization': artifacts.Standardization((0.0, 1.0, 2.0), (1.0, 2.0, 3.0)),
         'eval_weight': 4.0,
         'eval_inertia': 3.0,
@@ -44,11 +45,8 @@ def test_written_json_follows_the_published_schema(tmp_path):
     schema = json.loads(SCHEMA.read_text())
     jsonschema.validate(json.loads((tmp_path / 'clustering.json').read_text()), schema)
     fields = {field.name for field in dataclasses.fields(artifacts.Clustering)}
-    assert (
-        set(schema['required'])
-        == set(schema['properties'])
-        == fields - {'centroids'} | {'format_version'}
-    )
+    assert set(schema['properties']) == fields - {'centroids'} | {'format_version'}
+    assert set(schema['required']) == set(schema['properties']) - {'missing'}
 
 
 def test_published_schema_is_the_one_the_package_reads():
@@ -87,6 +85,8 @@ WRONG_PARTS = {
     'names': ({'feature_names': ('a',)}, 'feature_widths is 2 and should be 1'),
     'twice': ({'feature_names': ('a', 'a')}, 'feature_names: .* non-unique'),
     'distance': ({'distance': 'manhattan'}, "distance: 'manhattan' is not one of"),
+    'missing': ({'missing': 'error'}, "missing: 'error' is not one of"),
+    'partial cosine': ({'distance': 'cosine'}, "missing: 'partial' is not for the cosine distance"),
     'scale': (
         {'standardization': artifacts.Standardization((0.0,), (1.0,))},
         'mean is 1 and should be 3',
@@ -103,6 +103,102 @@ def test_parts_that_do_not_fit_are_refused(case):
     changes, message = WRONG_PARTS[case]
     with pytest.raises(CentroidsError, match=message):
         make(**changes)
+
+
+def test_a_payload_from_before_missing_values_could_be_placed_leaves_them_without_a_place(
+    tmp_path,
+):
+    make().write(str(tmp_path))
+    edit_json(tmp_path, missing='DELETE')
+    assert artifacts.Clustering.read(str(tmp_path)).missing == 'drop'
+
+
+# centroids from elsewhere
+
+
+def test_an_array_is_a_clustering_of_which_nothing_else_is_known(tmp_path):
+    made = artifacts.Clustering.from_array([[1, 2], [3, 4], [5, 6]], ['a', 'b'])
+    made.write(str(tmp_path))
+    read = artifacts.Clustering.read(str(tmp_path))
+    np.testing.assert_array_equal(read.centroids, [[1, 2], [3, 4], [5, 6]])
+    assert read.centroids.dtype == np.float32
+    assert (read.feature_names, read.feature_widths) == (('a', 'b'), (1, 1))
+    assert (read.output_prefix, read.distance, read.missing) == (
+        'cluster', 'squared_euclidean', 'drop',
+    )  # fmt: skip
+    unknown = (read.cluster_weights, read.inertia, read.n_iter, read.seed, read.converged)
+    assert unknown == (None,) * 5
+    assert (read.total_weight, read.inertia_per_row, read.eval_inertia_per_row) == (None,) * 3
+
+
+def test_what_is_known_of_an_array_is_kept(tmp_path):
+    made = artifacts.Clustering.from_array(
+        np.eye(3)[:2],
+        ['a', 'b'],
+        np.array([1, 2]),
+        output_prefix='zone',
+        standardization=artifacts.Standardization(np.arange(3), np.ones(3)),
+        missing='partial',
+        cluster_weights=np.array([3, 1], np.int32),
+        inertia=np.float32(8),
+    )
+    made.write(str(tmp_path))
+    read = artifacts.Clustering.read(str(tmp_path))
+    assert read.feature_widths == (1, 2)
+    assert (read.output_prefix, read.missing) == ('zone', 'partial')
+    assert read.standardization == artifacts.Standardization((0.0, 1.0, 2.0), (1.0, 1.0, 1.0))
+    assert (read.cluster_weights, read.inertia_per_row) == ((3.0, 1.0), 2.0)
+
+
+def test_a_single_feature_has_all_columns():
+    made = artifacts.Clustering.from_array(np.eye(3), 'embedding')
+    assert (made.feature_names, made.feature_widths) == (('embedding',), (3,))
+
+
+def test_cosine_centroids_are_made_unit_vectors():
+    made = artifacts.Clustering.from_array([[3, 4], [0, 1e-30]], ['a', 'b'], distance='cosine')
+    np.testing.assert_allclose(made.centroids, [[0.6, 0.8], [0, 1]], rtol=1e-6)
+
+
+WRONG_ARRAYS = {
+    'text': ({'centroids': [['x', 'y']]}, 'centroids cannot be read as numbers'),
+    'ragged': ({'centroids': [[1, 2], [3]]}, 'centroids cannot be read as numbers'),
+    'rank': ({'centroids': [1, 2]}, r'centroids must have shape .*, not \(2,\)'),
+    'none': ({'centroids': np.zeros((0, 2))}, r'not \(0, 2\)'),
+    'nan': ({'centroids': [[1, np.nan]]}, 'centroids hold NaN or infinite'),
+    'too large': ({'centroids': [[1, 1e39]]}, r'infinite values \(as float32\)'),
+    'zero cosine': (
+        {'centroids': [[1, 1], [0, 0]], 'distance': 'cosine'},
+        'centroids: row 1 is all zeros',
+    ),
+    'widths unknown': (
+        {'centroids': np.eye(3)},
+        r"feature_widths must be given: centroids have 3 columns .* 2: \['a', 'b'\]",
+    ),
+    'widths': ({'feature_widths': [1, 2]}, 'add up to the 2 columns'),
+    'broken widths': ({'feature_widths': [0.5, 1.5]}, 'feature_widths must be whole numbers'),
+    'many widths': ({'feature_widths': [2]}, r'feature_widths must have shape \(2,\), not \(1,\)'),
+    'names': ({'feature_names': ['a', '']}, 'feature_names.1'),
+    'numbers as names': ({'feature_names': [1, 2]}, 'feature_names.1: 2 is not of type'),
+    'weights': ({'cluster_weights': [1, 2, 3]}, r'cluster_weights must have shape \(2,\), not'),
+    'negative weights': ({'cluster_weights': [1, -2]}, 'cluster_weights.1: -2.0 is less than'),
+    'inertia': ({'inertia': 'x'}, 'inertia cannot be read as numbers'),
+    'negative inertia': ({'inertia': -1}, 'inertia: -1.0 is less than'),
+    'distance': ({'distance': 'euclidean'}, "distance: 'euclidean' is not one of"),
+    'missing': ({'missing': 'error'}, "missing: 'error' is not one of"),
+    'standardization': (
+        {'standardization': artifacts.Standardization([0], [1])},
+        r'standardization.mean must have shape \(2,\), not \(1,\)',
+    ),
+}
+
+
+@pytest.mark.parametrize('case', WRONG_ARRAYS)
+def test_arrays_that_make_no_clustering_are_refused(case):
+    changes, message = WRONG_ARRAYS[case]
+    arguments = {'centroids': np.eye(2), 'feature_names': ['a', 'b'], **changes}
+    with pytest.raises(CentroidsError, match=message):
+        artifacts.Clustering.from_array(**arguments)
 
 
 def edit_json(directory, **changes):

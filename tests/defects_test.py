@@ -25,6 +25,13 @@ def test_rows_with_missing_values_are_not_usable():
     assert defects_lib.Defects.none(3).usable_rows(ROWS).tolist() == [True, False, False]
 
 
+def test_rows_with_one_value_are_usable_where_parts_of_rows_are():
+    found = defects_lib.Defects.none(3)
+    assert found.usable_rows(ROWS, partial=True).tolist() == [True, True, False]
+    assert (found.missing.tolist(), found.left_out) == ([2, 1, 1], 1)
+    check(found, 'partial')
+
+
 def test_missing_values_of_all_parts_are_told_by_feature():
     with pytest.raises(ValueError, match=r"the train split: 'a' \(4 values\), 'b' \(4 values\);"):
         check(seen(ROWS, ROWS))

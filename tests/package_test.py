@@ -18,6 +18,7 @@ LAYERS = [
     'graph',
     'beam',
     'transform',
+    'foreign',
     'artifacts',
     'kmeans',
     'cluster_transform',

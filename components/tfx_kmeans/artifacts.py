@@ -12,7 +12,7 @@ import numpy as np
 from tfx.dsl.io import fileio
 from tfx.types import artifact
 
-from tfx_kmeans import errors
+from tfx_kmeans import errors, foreign
 
 FORMAT_VERSION = 1
 CENTROIDS_FILE = 'centroids.npy'
@@ -55,13 +55,16 @@ class Clustering:
             vectors under the cosine distance.
         feature_names: the features, in the order in which they are concatenated.
         feature_widths: how many columns each of them has; they add up to d.
-        cluster_weights: weight of the training rows of each cluster, n_clusters floats.
+        cluster_weights: weight of the training rows of each cluster, n_clusters floats; None where
+            it is not known, as are the next four of centroids from elsewhere.
         inertia: weighted sum over the training rows of the squared Euclidean distance (1 - cos
-            under the cosine distance) to the nearest centroid.
-        n_iter: updates made by the fit.
-        seed: seed of the fit.
-        converged: whether the fit stood still before it had used up its updates.
+            under the cosine distance) to the nearest centroid, or None.
+        n_iter: updates made by the fit, or None.
+        seed: seed of the fit, or None.
+        converged: whether the fit stood still before it had used up its updates, or None.
         distance: 'squared_euclidean' or 'cosine'.
+        missing: how a row with missing values (NaN) is placed: 'drop', not at all, or 'partial',
+            by its observed values; see graph.assign.
         output_prefix: what the names of downstream features begin with.
         standardization: Standardization, or None.
         eval_weight: weight of the rows of the eval split that can be placed; 0 without one.
@@ -71,12 +74,13 @@ class Clustering:
     centroids: np.ndarray
     feature_names: tuple[str, ...]
     feature_widths: tuple[int, ...]
-    cluster_weights: tuple[float, ...]
-    inertia: float
-    n_iter: int
-    seed: int
-    converged: bool = True
+    cluster_weights: tuple[float, ...] | None
+    inertia: float | None
+    n_iter: int | None
+    seed: int | None
+    converged: bool | None = True
     distance: str = 'squared_euclidean'
+    missing: str = 'drop'
     output_prefix: str = 'cluster'
     standardization: Standardization | None = None
     eval_weight: float = 0.0
@@ -92,6 +96,8 @@ class Clustering:
         _check_serializable(self._fields())
         _check_array(self.centroids)
         _check_lengths(self)
+        if self.missing == 'partial' and self.distance == 'cosine':
+            raise errors.CentroidsError("missing: 'partial' is not for the cosine distance")
 
     @property
     def n_clusters(self):
@@ -105,18 +111,96 @@ class Clustering:
 
     @property
     def total_weight(self):
-        """Weight of all training rows."""
-        return sum(self.cluster_weights)
+        """Weight of all training rows; None where it is not known."""
+        return None if self.cluster_weights is None else sum(self.cluster_weights)
 
     @property
     def inertia_per_row(self):
-        """Inertia divided by the weight of the training rows: their mean squared distance."""
-        return self.inertia / self.total_weight
+        """Inertia divided by the weight of the training rows: their mean squared distance.
+
+        None where one of the two is not known.
+        """
+        known = self.inertia is not None and self.total_weight
+        return self.inertia / self.total_weight if known else None
 
     @property
     def eval_inertia_per_row(self):
         """The same of the eval split; None without one."""
         return self.eval_inertia / self.eval_weight if self.eval_weight else None
+
+    @classmethod
+    def from_array(
+        cls,
+        centroids,
+        feature_names,
+        feature_widths=None,
+        *,
+        distance='squared_euclidean',
+        output_prefix='cluster',
+        standardization=None,
+        missing='drop',
+        cluster_weights=None,
+        inertia=None,
+    ):
+        """Makes a clustering of centroids that were computed elsewhere.
+
+        >>> from tfx_kmeans import Clustering
+        >>> clustering = Clustering.from_array([[41.9, -87.6], [41.8, -87.7]], ['lat', 'lon'])
+        >>> clustering.n_clusters, clustering.feature_widths
+        (2, (1, 1))
+
+        Cluster i is row i of the array. What is not given is not known, and None in the result.
+        With `cluster_weights` and `inertia` the similarity of rows to clusters can be emitted, for
+        which it has no scale otherwise.
+
+        Args:
+            centroids: numeric array `[n_clusters, d]`, in the space in which distances are
+                measured; read as float32, and divided by their lengths under the cosine distance.
+            feature_names: the transformed features that the columns are, in their order.
+            feature_widths: how many columns each of them has; None where there are d features of
+                one column, or a single feature of d.
+            distance: 'squared_euclidean' or 'cosine'.
+            output_prefix: what the names of downstream features begin with.
+            standardization: Standardization that the features went through before, or None; for
+                scikit-learn's StandardScaler that is `Standardization(s.mean_, s.scale_)`.
+            missing: 'drop' or 'partial', how a row with missing values (NaN) is placed.
+            cluster_weights: n_clusters numbers >= 0, the weight of the training rows of each
+                cluster, or None.
+            inertia: number >= 0, weighted sum over the training rows of the squared Euclidean
+                distance (1 - cos under the cosine distance) to the nearest centroid, or None.
+
+        Returns:
+            Clustering.
+
+        Raises:
+            CentroidsError: an argument cannot be read, or they do not fit together.
+        """
+        array = foreign.centroids(centroids, distance)
+        n_clusters, n_features = array.shape
+        names, widths = foreign.features(feature_names, feature_widths, n_features)
+        if standardization is not None:
+            standardization = Standardization(
+                foreign.numbers('standardization.mean', standardization.mean, n_features),
+                foreign.numbers('standardization.scale', standardization.scale, n_features),
+            )
+        if cluster_weights is not None:
+            cluster_weights = foreign.numbers('cluster_weights', cluster_weights, n_clusters)
+        if inertia is not None:
+            (inertia,) = foreign.numbers('inertia', np.reshape(inertia, -1), 1)
+        return cls(
+            centroids=array,
+            feature_names=names,
+            feature_widths=widths,
+            cluster_weights=cluster_weights,
+            inertia=inertia,
+            n_iter=None,
+            seed=None,
+            converged=None,
+            distance=distance,
+            missing=missing,
+            output_prefix=output_prefix,
+            standardization=standardization,
+        )
 
     def write(self, uri):
         """Writes the payload into the directory `uri`, which is made if need be."""
@@ -175,7 +259,7 @@ def _read_fields(path):
     except (ValueError, RecursionError) as error:  # of encoding, of syntax, or nested too deeply
         raise errors.CentroidsError(f'{CLUSTERING_FILE} is not JSON: {error}') from error
     _check_fields(fields)
-    del fields['format_version']
+    del fields['format_version']  # a field that an older version did not write has its default
     if fields['standardization']:
         parts = {name: tuple(part) for name, part in fields['standardization'].items()}
         fields['standardization'] = Standardization(**parts)
@@ -231,10 +315,11 @@ def _check_array(centroids):
 def _check_lengths(clustering):
     n_clusters, n_features = clustering.centroids.shape
     lengths = {
-        'cluster_weights': (len(clustering.cluster_weights), n_clusters),
         'feature_widths': (len(clustering.feature_widths), len(clustering.feature_names)),
         'the sum of feature_widths': (sum(clustering.feature_widths), n_features),
     }
+    if clustering.cluster_weights is not None:
+        lengths['cluster_weights'] = (len(clustering.cluster_weights), n_clusters)
     if clustering.standardization:
         lengths['standardization.mean'] = (len(clustering.standardization.mean), n_features)
         lengths['standardization.scale'] = (len(clustering.standardization.scale), n_features)

@@ -1,10 +1,8 @@
-"""Counts of the values that no clustering can use: found batch by batch, told all at once."""
+"""Counts of the values that a clustering cannot use: found batch by batch, told all at once."""
 
 import dataclasses
 
 import numpy as np
-
-MISSING = ('error', 'drop')  # what may happen to rows with NaN
 
 
 @dataclasses.dataclass
@@ -15,7 +13,7 @@ class Defects:
         missing: int64 `[d]`, values that are NaN.
         infinite: int64 `[d]`, infinite values.
         bad_weights: weights that are negative, NaN or infinite.
-        left_out: rows with a NaN.
+        left_out: rows that are not usable for a NaN.
     """
 
     missing: np.ndarray
@@ -28,12 +26,13 @@ class Defects:
         """Returns the counts of no rows of `width` columns."""
         return cls(np.zeros(width, np.int64), np.zeros(width, np.int64))
 
-    def usable_rows(self, rows, weights=None):
+    def usable_rows(self, rows, weights=None, partial=False):
         """Takes note of rows; returns a mask of those without missing values.
 
         Args:
             rows: float32 `[n, d]`.
             weights: float32 `[n]`, or None.
+            partial: bool, whether rows are usable already with one value that is not missing.
 
         Returns:
             bool `[n]`.
@@ -43,7 +42,7 @@ class Defects:
         self.infinite += np.isinf(rows).sum(axis=0)
         if weights is not None:
             self.bad_weights += int(np.sum(~(np.isfinite(weights) & (weights >= 0))))
-        usable = ~missing.any(axis=1)
+        usable = ~(missing.all(axis=1) if partial else missing.any(axis=1))
         self.left_out += int(np.sum(~usable))
         return usable
 
@@ -58,7 +57,7 @@ class Defects:
         """Raises ValueError if what was seen cannot be clustered.
 
         Args:
-            missing: one of MISSING.
+            missing: 'error' where values must not be missing.
             place: str, where the rows are from, for the message.
             name_of_column: callable from the index of a column to the name of its feature.
             weights: str, what the message calls the weights.

@@ -11,6 +11,7 @@ from tfx.components.transform import executor as transform_executor
 from tfx.types import standard_artifacts
 from tfx.utils import json_utils, path_utils
 
+from support import reference
 from support.building import (
     N_CLUSTERS,
     artifacts,
@@ -202,6 +203,30 @@ def rewritten(clustering, directory, **changes):
     (made,) = artifacts(directory, centroids=Centroids)['centroids']
     dataclasses.replace(clustering, **changes).write(made.uri)
     return made
+
+
+def test_rows_with_gaps_get_the_cluster_of_what_is_observed_in_partial_clusterings(
+    raw, transformed, fitted, tmp_path
+):
+    clustering = Clustering.read(fitted['centroids'].uri)
+    partial = rewritten(clustering, tmp_path, missing='partial')
+    outputs = run(tmp_path / 'out', raw, transformed['transform_graph'], [partial])
+    rows = outputs_by_row(outputs, 'eval')
+    points = np.stack([rows['x'], rows['y']], axis=1)
+    table = reference.distances(points, clustering.centroids)
+    assert np.isnan(points).any()
+    np.testing.assert_array_equal(rows['cluster_id'], table.argmin(axis=1))
+    np.testing.assert_allclose(rows['cluster_distance'] ** 2, table.min(axis=1), atol=1e-4)
+
+
+def test_similarity_to_clusters_from_elsewhere_needs_their_inertia(raw, transformed, tmp_path):
+    foreign = rewritten(Clustering.from_array([[0, 0], [9, 9]], ['x', 'y']), tmp_path)
+    with pytest.raises(ValueError, match='give inertia and cluster_weights'):
+        run(
+            tmp_path / 'out', raw, transformed['transform_graph'], [foreign],
+            emit='["id", "similarity"]',
+        )  # fmt: skip
+    assert not (tmp_path / 'out').exists()
 
 
 MISFITS = {

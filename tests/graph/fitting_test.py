@@ -1,6 +1,5 @@
 """`graph.fit` as a whole: weights, precision, scale, cosine, restarts, numbering, tf.function."""
 
-import hashlib
 import os
 import pathlib
 import subprocess
@@ -257,28 +256,6 @@ def test_millions_of_rows_add_up_without_loss(d):
     np.testing.assert_allclose(found.centroids, means, rtol=1.5e-7)
     placed = ((points[:1000] - means[0]) ** 2).sum() + ((points[1000:] - means[1]) ** 2).sum()
     np.testing.assert_allclose(found.inertia, placed, rtol=1e-6)
-
-
-THREADS = """
-    import hashlib
-    from support import reference
-    import tensorflow as tf
-    from tfx_kmeans import graph
-    {setting}
-    points, weights, _ = reference.sample(0, n=20_000, d=8)
-    found = graph.fit(points, 5, weights=weights, n_init=2, max_iter=20)
-    print(hashlib.sha256(b''.join(tensor.numpy().tobytes() for tensor in found)).hexdigest())
-"""
-
-
-def test_the_number_of_threads_does_not_matter():
-    alone = run_python(
-        THREADS.format(setting='tf.config.threading.set_intra_op_parallelism_threads(1)')
-    )
-    points, weights, _ = reference.sample(0, n=20_000, d=8)
-    found = graph.fit(points, 5, weights=weights, n_init=2, max_iter=20)
-    digest = hashlib.sha256(b''.join(tensor.numpy().tobytes() for tensor in found)).hexdigest()
-    assert alone.split()[-1] == digest
 
 
 # random draws and restarts

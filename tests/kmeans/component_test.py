@@ -67,7 +67,7 @@ WRONG = {
     'seed': [(-1, ValueError), (2**63, ValueError), (0.5, TypeError)],
     'distance': [('euclidean', ValueError)],
     'weight_feature': [('', ValueError)],
-    'missing': [('ignore', ValueError)],
+    'missing': [('ignore', ValueError), (None, ValueError)],
     'standardize': [(1, TypeError)],
     'train_split': [('', ValueError), (None, TypeError)],
     'eval_split': [(3, TypeError)],
@@ -87,6 +87,15 @@ def test_a_wrong_argument_is_refused_by_name_when_the_pipeline_is_built(name, va
 def test_a_feature_cannot_be_its_own_weight():
     with pytest.raises(ValueError, match="weight_feature 'a' is also one of features"):
         make(features=['a', 'b'], weight_feature='a')
+
+
+def test_partial_distances_are_not_cosines():
+    with pytest.raises(ValueError, match="missing='partial' goes with distance='squared_eucl"):
+        make(missing='partial', distance='cosine')
+    component = make(missing='partial', distance=RuntimeParameter('d', str, 'cosine'))
+    properties = {**component.exec_properties, 'distance': 'cosine'}
+    with pytest.raises(ValueError, match="missing='partial' goes with"):
+        Settings.from_exec_properties(properties)
 
 
 def test_a_weight_cannot_be_clustered_on():

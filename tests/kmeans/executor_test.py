@@ -8,6 +8,7 @@ from absl import logging
 from sklearn import cluster
 from tfx.utils import path_utils
 
+from support import reference
 from support.building import (
     N_CLUSTERS,
     SIZES,
@@ -73,6 +74,63 @@ def test_eval_inertia_is_that_of_the_placed_rows_of_the_eval_split(transformed, 
     distances = np.square(points[:, None] - clustering.centroids).sum(axis=2).min(axis=1)
     assert clustering.eval_weight == len(points)
     assert clustering.eval_inertia == pytest.approx(distances.sum(), rel=1e-5)
+
+
+@pytest.fixture(scope='module')
+def partial(transformed, tmp_path_factory):
+    """What KMeans makes of `transformed` by partial distances."""
+    directory = tmp_path_factory.mktemp('partial')
+    options = {'features': '["x", "y"]', 'missing': 'partial', 'standardize': 1}
+    return run_kmeans(directory, *transformed.values(), **options)
+
+
+def matrix_of(transformed, split):
+    data = parse_examples(
+        transformed['transformed_examples'], split, transformed['transform_graph']
+    )
+    return np.stack([data['x'], data['y']], axis=1)
+
+
+def test_rows_with_gaps_take_part_by_the_values_that_they_have(transformed, partial):
+    clustering = Clustering.read(partial['centroids'].uri)
+    assert clustering.missing == 'partial'
+    assert clustering.total_weight == sum(SIZES['train'])
+    points = matrix_of(transformed, 'train').astype(np.float64)
+    mean, scale = np.nanmean(points, axis=0), np.nanstd(points, axis=0)
+    np.testing.assert_allclose(clustering.standardization.mean, mean, rtol=1e-9)
+    np.testing.assert_allclose(clustering.standardization.scale, scale, rtol=1e-9)
+    wanted = reference.lloyd((points - mean) / scale, clustering.centroids)
+    np.testing.assert_allclose(clustering.centroids, wanted.centroids, atol=1e-3)
+    assert clustering.inertia == pytest.approx(wanted.inertia, rel=1e-4)
+
+
+def test_rows_with_gaps_are_scored_and_served_by_the_values_that_they_have(transformed, partial):
+    clustering = Clustering.read(partial['centroids'].uri)
+    points = matrix_of(transformed, 'eval')
+    scaled = (points - clustering.standardization.mean) / clustering.standardization.scale
+    table = reference.distances(scaled, clustering.centroids)
+    assert clustering.eval_weight == len(points)
+    assert clustering.eval_inertia == pytest.approx(table.min(axis=1).sum(), rel=1e-4)
+    model = tf.saved_model.load(path_utils.serving_model_path(partial['model'].uri))
+    served = model.signatures['features'](
+        x=tf.constant([*points[:, 0], np.nan]), y=tf.constant([*points[:, 1], np.nan])
+    )
+    ids = served['cluster_id'].numpy().tolist()
+    assert ids == [*table.argmin(axis=1), N_CLUSTERS]
+    assert len({i for i, row in zip(ids, points, strict=False) if np.isnan(row[1])}) == 2
+    distances = [*np.sqrt(table.min(axis=1)), -1]
+    np.testing.assert_allclose(served['cluster_distance'], distances, rtol=1e-4, atol=1e-4)
+
+
+def test_a_column_of_gaps_is_refused_though_parts_of_rows_are_taken(transformed, tmp_path):
+    rows = [write_row(x=float(x), y=np.nan) for x in range(50)]
+    examples = write_examples(tmp_path / 'examples', {'train': rows, 'eval': rows})
+    with pytest.raises(ValueError, match=r"split 'train', .*'y'.*1 columns have no observed value"):
+        run_kmeans(
+            tmp_path / 'out', examples, transformed['transform_graph'],
+            features='["x", "y"]', missing='partial', standardize=1,
+        )  # fmt: skip
+    assert not (tmp_path / 'out').exists()
 
 
 def test_key_figures_are_custom_properties(fitted):

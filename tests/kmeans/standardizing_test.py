@@ -35,6 +35,22 @@ def test_weights_count_rows_as_often_as_they_say():
     np.testing.assert_allclose(weighted.scale, repeated.scale, rtol=1e-9)
 
 
+@pytest.mark.parametrize('weighted', [False, True])
+def test_missing_values_do_not_count(weighted):
+    matrix, weights = sample(0, BLOCK + 17)
+    weights = weights if weighted else None
+    rng = np.random.default_rng(1)
+    matrix[rng.random(matrix.shape) < [0.5, 0.1, 0]] = np.nan
+    found = standardizing.measure(matrix, weights)
+    for column in range(3):
+        whole = ~np.isnan(matrix[:, column])
+        wanted = standardizing.measure(
+            matrix[whole, column : column + 1], None if weights is None else weights[whole]
+        )
+        assert found.mean[column] == pytest.approx(wanted.mean[0], rel=1e-12)
+        assert found.scale[column] == pytest.approx(wanted.scale[0], rel=1e-9)
+
+
 @pytest.mark.parametrize('value', [0.0, 0.1, -3e7, 1e-30])
 @pytest.mark.parametrize('weighted', [False, True])
 def test_a_constant_column_keeps_its_unit(value, weighted):

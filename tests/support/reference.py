@@ -1,4 +1,7 @@
-"""Lloyd's algorithm in plain NumPy float64, and the data that the tests share."""
+"""Lloyd's algorithm in plain NumPy float64, and the data that the tests share.
+
+NaN says that a value is missing: distances are over the observed values, rescaled, and means too.
+"""
 
 import typing
 
@@ -22,8 +25,8 @@ def lloyd(points, init, weights=None, *, max_iter=300, tol=1e-4, distance=DISTAN
     """Fits k-means from the initial centroids `init`."""
     rows, centroids = project(points, distance), project(init, distance)
     weights = np.ones(len(rows)) if weights is None else np.asarray(weights, float)
-    mean = np.average(rows, axis=0, weights=weights)
-    tolerance = tol * np.average((rows - mean) ** 2, axis=0, weights=weights).mean()
+    mean = mean_of(rows, weights)
+    tolerance = tol * mean_of((rows - mean) ** 2, weights).mean()
     history = [inertia_of(rows, centroids, weights, distance)]
     converged = False
     while len(history) <= max_iter and not converged:
@@ -47,13 +50,20 @@ def update(rows, centroids, weights, distance):
     updated = centroids.copy()
     for cluster in range(len(centroids)):
         mine = ids == cluster
-        if weights[mine].sum() > 0:
-            mean = np.average(rows[mine], axis=0, weights=weights[mine])
-            if distance != 'cosine':
-                updated[cluster] = mean
-            elif np.linalg.norm(mean) > 0:
-                updated[cluster] = mean / np.linalg.norm(mean)
+        mean = mean_of(rows[mine], weights[mine], otherwise=centroids[cluster])
+        if distance != 'cosine':
+            updated[cluster] = mean
+        elif np.linalg.norm(mean) > 0:
+            updated[cluster] = mean / np.linalg.norm(mean)
     return updated
+
+
+def mean_of(rows, weights, otherwise=np.nan):
+    """Weighted mean of the observed values of each column, `otherwise` where there is none."""
+    observed = ~np.isnan(rows)
+    totals = weights @ observed
+    sums = weights @ np.where(observed, rows, 0)
+    return np.where(totals > 0, sums / np.where(totals > 0, totals, 1), otherwise)
 
 
 def project(rows, distance):
@@ -65,7 +75,8 @@ def project(rows, distance):
 def distances(points, centroids, distance=DISTANCES[0]):
     """All distances `[n, k]`: squared Euclidean, or 1 - cos."""
     rows, targets = project(points, distance), project(centroids, distance)
-    squares = ((rows[:, np.newaxis] - targets) ** 2).sum(axis=2)
+    squares = np.nansum((rows[:, np.newaxis] - targets) ** 2, axis=2)
+    squares *= rows.shape[1] / np.sum(~np.isnan(rows), axis=1, keepdims=True)
     return squares / 2 if distance == 'cosine' else squares
 
 
@@ -92,6 +103,14 @@ def sample(seed, n=400, d=4, k=5):
     points = points.astype(np.float32)
     weights = rng.uniform(0.1, 3, size=n).astype(np.float32)
     return points, weights, points[rng.choice(n, k, replace=False)]
+
+
+def with_gaps(points, seed, share=0.2):
+    """A copy of `points` with a share of the values missing, though not all those of a row."""
+    rng = np.random.default_rng([seed, len(points)])
+    gaps = rng.random(points.shape) < share
+    gaps[np.arange(len(points)), rng.integers(points.shape[1], size=len(points))] = False
+    return np.where(gaps, np.nan, points).astype(points.dtype)
 
 
 def blobs(seed, k=8, d=2, per_blob=50):

@@ -182,6 +182,7 @@ POINTS = tf.zeros([4, 2])
         ({'distance': 'manhattan'}, ValueError, "distance must be one of .*not 'manhattan'"),
         ({'standardize': 1}, TypeError, 'standardize must be True or False, not 1'),
         ({'missing': 'ignore'}, ValueError, "missing must be one of .* not 'ignore'"),
+        ({'missing': 'partial'}, ValueError, "missing='partial' is for the component KMeans"),
         ({'sample_size': 2}, ValueError, 'sample_size must be at least 3, not 2'),
         ({'refinement_passes': -1}, ValueError, 'refinement_passes must be at least 0, not -1'),
         ({'init': 'farthest'}, ValueError, "init must be one of .*not 'farthest'"),
@@ -262,6 +263,28 @@ def test_centroids_from_elsewhere_are_taken_as_they_stand(distance):
 def test_what_cannot_be_placed_is_told(x, options, match):
     with pytest.raises(ValueError, match=match):
         tfx_kmeans.apply_kmeans(x, tf.zeros([3, 2]), **options)
+
+
+def test_rows_with_gaps_are_placed_by_what_is_observed_where_it_is_asked_for():
+    points = [[0.0, NAN], [NAN, 9.0], [NAN, NAN]]
+    centroids = [[1.0, 0.0], [9.0, 8.0]]
+    found = tfx_kmeans.apply_kmeans(tf.constant(points), centroids, missing='partial')
+    assert found.ids.numpy().tolist() == [0, 1, 2]
+    np.testing.assert_allclose(found.distances, [np.sqrt(2), np.sqrt(2), -1], rtol=1e-6)
+    assert tfx_kmeans.apply_kmeans(tf.constant(points), centroids).ids.numpy().tolist() == [2] * 3
+
+
+@pytest.mark.parametrize(
+    ('options', 'match'),
+    [
+        ({'missing': 'error'}, "missing must be 'drop' or 'partial', not 'error'"),
+        ({'missing': 'ignore'}, "missing must be one of .* not 'ignore'"),
+        ({'missing': 'partial', 'distance': 'cosine'}, "missing='partial' goes with distance="),
+    ],
+)
+def test_other_ways_to_place_rows_with_gaps_are_refused(options, match):
+    with pytest.raises(ValueError, match=match):
+        tfx_kmeans.apply_kmeans(tf.constant([[0.0]]), [[1.0]], **options)
 
 
 def test_another_distance_than_that_of_the_fit_is_refused(tmp_path):

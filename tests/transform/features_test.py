@@ -78,6 +78,29 @@ def test_a_row_that_cannot_be_placed_gets_the_extra_id_and_nothing_that_poisons_
     np.testing.assert_array_equal(found['cluster_similarity'][1], 0.0)
 
 
+def test_a_row_with_gaps_is_placed_by_what_is_observed_where_the_clustering_says_so():
+    nan = float('nan')
+    features = {
+        'one': np.float32([nan, 3, nan]),
+        'pair': np.float32([[0, 2.5], [nan, nan], [nan, nan]]),
+    }
+    found = features_lib.cluster_features(features, make(missing='partial'), placing.EMITTABLE)
+    assert found['cluster_id'].numpy().tolist() == [1, 2, 4]
+    np.testing.assert_allclose(found['cluster_distance'], [np.sqrt(0.25 * 3 / 2), 0, -1])
+    np.testing.assert_allclose(found['cluster_distances'][1], np.sqrt([27, 27, 0, 12]), rtol=1e-5)
+    np.testing.assert_allclose(np.sum(found['cluster_similarity'], axis=1), [1, 1, 0], rtol=1e-5)
+
+
+def test_similarity_to_clusters_of_unknown_inertia_is_refused():
+    clustering = make(inertia=None)
+    _, features = sample(0)
+    with pytest.raises(ValueError, match="'similarity' to the clusters 'cluster' needs their in"):
+        features_lib.cluster_features(features, clustering, ['similarity'])
+    assert set(features_lib.cluster_features(features, clustering)) == {
+        'cluster_id', 'cluster_distance',
+    }  # fmt: skip
+
+
 def test_rows_all_on_their_centroids_are_wholly_similar_to_them():
     features = {'one': CENTROIDS[:, 2], 'pair': CENTROIDS[:, :2]}
     found = features_lib.cluster_features(features, make(inertia=0.0), ['similarity'])

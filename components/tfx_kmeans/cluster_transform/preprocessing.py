@@ -38,12 +38,14 @@ class Stages:
 
         Raises:
             ValueError: a feature of a clustering is not among the transformed ones or has another
-                width, or two features would have the same name.
+                width, two features would have the same name, or there is no scale for the
+                similarity.
         """
         transformed = tft.TFTransformOutput(self.upstream_uri).transformed_feature_spec()
         taken = dict.fromkeys(transformed, 'of the transformed features')
         for clustering in self.clusterings:
             _check_features(clustering, transformed)
+            features_lib.check_emit(clustering, self.emit)
             for name in features_lib.output_names(clustering, self.emit).values():
                 if name in taken:
                     raise ValueError(

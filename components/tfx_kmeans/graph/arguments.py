@@ -5,10 +5,11 @@ import numbers
 import tensorflow as tf
 
 from tfx_kmeans.graph import blocks, checks, seeding
+from tfx_kmeans.graph import missing as missing_lib
 from tfx_kmeans.graph import rows as rows_lib
 
 
-def check_fit(n_clusters, init, n_init, max_iter, tol, seed, distance, on_iteration):
+def check_fit(n_clusters, init, n_init, max_iter, tol, seed, distance, missing, on_iteration):
     """Checks the arguments of a fit that need no data; see `graph.fit` for their meaning.
 
     Raises:
@@ -27,6 +28,11 @@ def check_fit(n_clusters, init, n_init, max_iter, tol, seed, distance, on_iterat
             f'n_init must be 1 when init is an array, not {n_init}: all runs are alike'
         )
     check_distance('distance', distance)
+    check_missing('missing', missing, distance)
+    if missing == 'partial' and isinstance(init, str) and init == 'k-means||':
+        raise ValueError(
+            "init='k-means||' needs whole rows; with missing='partial' take 'k-means++' or 'random'"
+        )
     if on_iteration is not None and not callable(on_iteration):
         raise TypeError(f'on_iteration must be callable or None, not {on_iteration!r}')
 
@@ -72,6 +78,17 @@ def check_distance(name, value):
     """Raises ValueError unless `value` is one of the known distances."""
     if value not in rows_lib.DISTANCES:
         raise ValueError(f'{name} must be one of {rows_lib.DISTANCES}, not {value!r}')
+
+
+def check_missing(name, value, distance=None):
+    """Raises ValueError unless `value` says what to do about NaN, and `distance` allows for it."""
+    if value not in missing_lib.CHOICES:
+        raise ValueError(f'{name} must be one of {missing_lib.CHOICES}, not {value!r}')
+    if value == 'partial' and distance == 'cosine':
+        raise ValueError(
+            f"{name}='partial' goes with distance='squared_euclidean' alone, not {distance!r}: a "
+            'row with a gap has no length, and so no direction'
+        )
 
 
 def as_matrix(values, name):

@@ -5,7 +5,9 @@ import typing
 import tensorflow as tf
 
 from tfx_kmeans.graph import arguments, blocks
+from tfx_kmeans.graph import missing as missing_lib
 from tfx_kmeans.graph import rows as rows_lib
+from tfx_kmeans.graph.partial import assignment as partial
 
 
 class Assignment(typing.NamedTuple):
@@ -13,9 +15,11 @@ class Assignment(typing.NamedTuple):
 
     Attributes:
         ids: int64 `[n]`, the nearest centroid (ties go to the lowest), or n_clusters for a row
-            with a NaN or infinite value and, under the cosine distance, for a row of zeros.
+            that cannot be placed: one with an infinite value, with a NaN (with missing='partial'
+            one of nothing but NaN) and, under the cosine distance, a row of zeros.
         distances: float32 `[n]`, the squared Euclidean distance to that centroid, or 1 - cos under
-            the cosine distance; NaN for a row that cannot be placed.
+            the cosine distance; with missing='partial' that over the observed values, times d and
+            divided by their number; NaN for a row that cannot be placed.
     """
 
     ids: tf.Tensor
@@ -23,7 +27,7 @@ class Assignment(typing.NamedTuple):
 
 
 @tf.autograph.experimental.do_not_convert
-def assign(points, centroids, *, distance='squared_euclidean'):
+def assign(points, centroids, *, distance='squared_euclidean', missing='drop'):
     """Finds the nearest centroid of every row, in blocks of rows.
 
     Nearness is judged in float32 on data centred on the centroids, so that of two centroids whose
@@ -40,15 +44,23 @@ def assign(points, centroids, *, distance='squared_euclidean'):
         points: `[n, d]`, numeric.
         centroids: `[k, d]`, numeric and finite; unit vectors or not under the cosine distance.
         distance: 'squared_euclidean' or 'cosine'.
+        missing: what to do about a row with NaN: 'drop' leaves it without a place, 'partial' (not
+            under the cosine distance) places it by the values that it has (Dixon 1979), and
+            'error' refuses it.
 
     Returns:
         Assignment.
 
     Raises:
         TypeError: `points` or `centroids` are not numeric.
-        ValueError: their ranks or widths are wrong, or `distance` is unknown.
+        ValueError: their ranks or widths are wrong, or `distance` or `missing` is unknown, or
+            (eagerly) there is a NaN with missing='error'.
+        tf.errors.InvalidArgumentError: the latter, from inside a tf.function.
     """
-    rows, targets = _prepare(points, centroids, distance)
+    rows, targets = _prepare(points, centroids, distance, missing)
+    if missing == 'partial':
+        ids, distances = partial.assign(rows, targets)
+        return Assignment(ids, _in_unit_of_data(distances, rows))
     n_clusters = tf.cast(blocks.row_count(targets), tf.int64)
 
     def step(start, stop):
@@ -63,7 +75,7 @@ def assign(points, centroids, *, distance='squared_euclidean'):
 
 
 @tf.autograph.experimental.do_not_convert
-def pairwise_distances(points, centroids, *, distance='squared_euclidean'):
+def pairwise_distances(points, centroids, *, distance='squared_euclidean', missing='drop'):
     """Distances of every row to every centroid, differentiable in both.
 
     >>> from tfx_kmeans import graph
@@ -74,6 +86,9 @@ def pairwise_distances(points, centroids, *, distance='squared_euclidean'):
         points: `[n, d]`, numeric.
         centroids: `[k, d]`, numeric and finite.
         distance: 'squared_euclidean' or 'cosine'.
+        missing: what to do about a row with NaN: 'drop' leaves it without a place, 'partial' (not
+            under the cosine distance) places it by the values that it has (Dixon 1979), and
+            'error' refuses it.
 
     Returns:
         float32 `[n, k]`: squared Euclidean distances, or 1 - cos under the cosine distance; NaN in
@@ -81,14 +96,18 @@ def pairwise_distances(points, centroids, *, distance='squared_euclidean'):
 
     Raises:
         TypeError: `points` or `centroids` are not numeric.
-        ValueError: their ranks or widths are wrong, or `distance` is unknown.
+        ValueError: their ranks or widths are wrong, or `distance` or `missing` is unknown, or
+            (eagerly) there is a NaN with missing='error'.
+        tf.errors.InvalidArgumentError: the latter, from inside a tf.function.
     """
-    rows, distances, placeable = _all_distances(points, centroids, distance)
+    rows, distances, placeable = _all_distances(points, centroids, distance, missing)
     return tf.where(placeable, _in_unit_of_data(distances, rows), float('nan'))
 
 
 @tf.autograph.experimental.do_not_convert
-def soft_assign(points, centroids, *, temperature=1.0, distance='squared_euclidean'):
+def soft_assign(
+    points, centroids, *, temperature=1.0, distance='squared_euclidean', missing='drop'
+):
     """Soft assignment: softmax of -distance / temperature, differentiable in points and centroids.
 
     >>> from tfx_kmeans import graph
@@ -101,28 +120,36 @@ def soft_assign(points, centroids, *, temperature=1.0, distance='squared_euclide
         temperature: float > 0 or scalar tensor, in the unit of the distance (squared for
             'squared_euclidean'); towards 0 the assignment becomes hard.
         distance: 'squared_euclidean' or 'cosine'.
+        missing: what to do about a row with NaN: 'drop' leaves it without a place, 'partial' (not
+            under the cosine distance) places it by the values that it has (Dixon 1979), and
+            'error' refuses it.
 
     Returns:
         float32 `[n, k]`, rows adding up to 1; NaN in a row that cannot be placed.
 
     Raises:
         TypeError: `points`, `centroids` or `temperature` are not numeric.
-        ValueError: their ranks or widths are wrong, `distance` is unknown, or `temperature` is a
-            number that is not above 0.
+        ValueError: their ranks or widths are wrong, `distance` or `missing` is unknown,
+            `temperature` is a number that is not above 0, or (eagerly) there is a NaN with
+            missing='error'.
+        tf.errors.InvalidArgumentError: the latter, from inside a tf.function.
     """
     if not tf.is_tensor(temperature):
         arguments.check_positive('temperature', temperature)
-    rows, distances, placeable = _all_distances(points, centroids, distance)
+    rows, distances, placeable = _all_distances(points, centroids, distance, missing)
     # only differences count, and with the nearest at 0 no temperature is too low for one of them
     distances -= tf.stop_gradient(tf.reduce_min(distances, axis=1, keepdims=True))
     logits = -_in_unit_of_data(distances, rows) / tf.cast(temperature, tf.float32)
     return tf.where(placeable, tf.nn.softmax(logits, axis=1), float('nan'))
 
 
-def _prepare(points, centroids, distance):
+def _prepare(points, centroids, distance, missing):
     """Returns Rows centred on the centroids, and the centroids in the same space, float32."""
     arguments.check_distance('distance', distance)
+    arguments.check_missing('missing', missing, distance)
     points = arguments.as_matrix(points, 'points')
+    if missing == 'error':
+        points = missing_lib.refuse(points)
     centroids = arguments.as_centroids(centroids, None, points, 'centroids')
     shift = tf.reduce_mean(centroids, axis=0)
     largest = tf.cast(tf.reduce_max(tf.abs(centroids - shift)), tf.float64)
@@ -132,9 +159,12 @@ def _prepare(points, centroids, distance):
     return rows, rows.prepare(centroids)
 
 
-def _all_distances(points, centroids, distance):
+def _all_distances(points, centroids, distance, missing):
     """Returns Rows, their squared distances to all centroids, and which of them can be placed."""
-    rows, targets = _prepare(points, centroids, distance)
+    rows, targets = _prepare(points, centroids, distance, missing)
+    if missing == 'partial':
+        placeable = partial.placeable(rows.points)[:, tf.newaxis]
+        return rows, partial.all_distances(rows, targets), placeable
     placeable = _placeable(rows.points, distance)[:, tf.newaxis]
     # the others must stay out of the arithmetic, where 0 * NaN would spoil every gradient
     sound = tf.where(placeable, rows.points, tf.ones([], rows.points.dtype))

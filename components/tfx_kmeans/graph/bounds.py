@@ -81,6 +81,10 @@ class RowsInDoubt:
         placement = _follow(self.rows, centroids, updated, placement)
         return placement, self._statistics(updated, placement)
 
+    def update(self, centroids, placement, statistics):
+        """The next centroids, float32 `[k, d]`."""
+        return lloyd.update(self, centroids, placement, statistics)
+
     def own_centroids(self, centroids, placement):
         """Where the rows are: ids int32 `[n]`, and squared distances float32 `[n]`."""
 

@@ -8,8 +8,13 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfx_kmeans.graph import arguments, blocks, bounds, lloyd, nearest, seeding
+from tfx_kmeans.graph import missing as missing_lib
 from tfx_kmeans.graph import rows as rows_lib
 from tfx_kmeans.graph import summary as summary_lib
+from tfx_kmeans.graph.partial import lloyd as partial_lloyd
+from tfx_kmeans.graph.partial import rows as partial_rows
+from tfx_kmeans.graph.partial import seeding as partial_seeding
+from tfx_kmeans.graph.partial import summary as partial_summary
 
 
 class FitResult(typing.NamedTuple):
@@ -19,12 +24,15 @@ class FitResult(typing.NamedTuple):
         centroids: `[n_clusters, d]`, float64 for float64 points and else float32; unit vectors
             under the cosine distance.
         inertia: float64 scalar, the weighted sum over the rows of the squared Euclidean distance
-            (of 1 - cos under the cosine distance) to the nearest centroid.
+            (of 1 - cos under the cosine distance) to the nearest centroid; of a row with gaps that
+            over its observed values, rescaled.
         n_iter: int32 scalar, the updates made by the best run.
         cluster_weights: float64 `[n_clusters]`, the weight of the rows nearest to each centroid.
         converged: bool scalar, False where the best run was ended by `max_iter`.
         inertia_history: float64 `[n_iter + 1]`, inertia of the best run's initial centroids and
             after each of its updates.
+        rows_left_out: int64 scalar, rows that took no part because values were missing: with
+            missing='drop' those with a NaN, with 'partial' those of nothing but NaN.
     """
 
     centroids: tf.Tensor
@@ -33,6 +41,7 @@ class FitResult(typing.NamedTuple):
     cluster_weights: tf.Tensor
     converged: tf.Tensor
     inertia_history: tf.Tensor
+    rows_left_out: tf.Tensor
 
 
 def fit(
@@ -48,6 +57,7 @@ def fit(
     tol=1e-4,
     seed=0,
     distance='squared_euclidean',
+    missing='error',
     on_iteration=None,
 ):
     """Fits k-means with Lloyd's algorithm.
@@ -60,6 +70,13 @@ def fit(
 
     With a seeding by name the clusters are numbered by falling weight, ties by coordinates; with
     an array as `init` cluster i is the one that began at row i of it.
+
+    Values may be missing, which NaN says. With missing='partial' the distance of a row is that over
+    its observed values, times d and divided by their number (Dixon 1979), and centroids are means
+    over observed values, column by column; where a cluster has none its centroid stays as it is in
+    that column. Each update lowers the sum of squares over observed values, the objective of k-POD
+    (Chi, Chi & Baraniuk 2016); the inertia, which is rescaled, may rise a little now and then.
+    Without a NaN the result is that without `missing`, to the bit.
 
     >>> from tfx_kmeans import graph
     >>> fitted = graph.fit([[0.0], [1.0], [2.0], [8.0], [10.0]], n_clusters=2)
@@ -82,6 +99,9 @@ def fit(
             at most `tol` times the mean variance of the columns.
         seed: int, seeds the draws.
         distance: 'squared_euclidean' or 'cosine'.
+        missing: what to do about rows with NaN: 'error' refuses them, 'drop' leaves them out, and
+            'partial' (not under the cosine distance) takes the values that they have; all but
+            'error' copy the points if rows have to be left out.
         on_iteration: callable `(run, iteration, inertia)` with numpy scalars, called after each
             update while the fit runs, and once with iteration 0 for each seeding. It runs as a
             tf.py_function, so a graph that holds it cannot be exported.
@@ -92,10 +112,13 @@ def fit(
     Raises:
         TypeError: `points` or `weights` are not numeric, or an argument is of the wrong type.
         ValueError: an argument is out of range, or (eagerly) the data cannot be clustered: no
-            rows, NaN or infinite values, bad weights, fewer distinct rows than clusters.
+            rows, infinite values, NaN with missing='error', a column without an observed value,
+            bad weights, fewer distinct rows than clusters.
         tf.errors.InvalidArgumentError: the same about the data, from inside a tf.function.
     """
-    arguments.check_fit(n_clusters, init, n_init, max_iter, tol, seed, distance, on_iteration)
+    arguments.check_fit(
+        n_clusters, init, n_init, max_iter, tol, seed, distance, missing, on_iteration
+    )
     arguments.check_integer('init_steps', init_steps, at_least=1)
     arguments.check_positive('oversampling_factor', oversampling_factor)
     points = arguments.as_matrix(points, 'points')
@@ -103,10 +126,6 @@ def fit(
     initial = None
     if not isinstance(init, str):
         initial = arguments.as_centroids(init, n_clusters, points, 'init')
-    summary = summary_lib.summarise(points, weights, n_clusters)
-    assertions = summary_lib.check(summary, n_clusters, weights, distance)
-    if initial is not None:
-        assertions += summary_lib.check_initial(initial, distance)
     settings = _Settings(
         n_clusters=n_clusters,
         width=points.shape[1],
@@ -115,21 +134,40 @@ def fit(
         oversampling_factor=float(oversampling_factor),
         n_init=n_init,
         distance=distance,
-        n_rows=points.shape[0] if nearest.worth_compiling(points.shape[0], n_clusters) else None,
+        n_rows=None,
+        partial=False,
         on_iteration=on_iteration,
     )
-    if assertions:  # the points wait for them, since a function that is inlined does not
-        with tf.control_dependencies(assertions):
-            points = tf.identity(points)
-    return (_compiled if on_iteration is None else _compile)(settings)(
-        points,
-        weights,
-        initial,
-        summary,
+    limits = (
         tf.constant(min(max_iter, tf.int32.max), tf.int32),  # a larger one would wrap round
         tf.constant(tol, tf.float64),
         tf.constant(seed, tf.int64),
     )
+    if missing == 'error':
+        return _check_and_fit(settings, points, weights, initial, *limits)
+    survey = missing_lib.survey(points)
+    keep = survey.complete if missing == 'drop' else tf.logical_not(survey.empty)
+    points = _after(missing_lib.check(survey, keep), points)
+    points, weights = missing_lib.leave_out(points, weights, keep)
+    left_out = tf.math.count_nonzero(tf.logical_not(keep))
+
+    def run(partial):
+        chosen = dataclasses.replace(settings, partial=partial)
+        found = _check_and_fit(chosen, points, weights, initial, *limits)
+        return found._replace(rows_left_out=left_out)
+
+    if missing == 'drop':
+        return run(partial=False)
+    whole = tf.reduce_all(tf.logical_or(survey.complete, survey.empty))
+    return tf.cond(whole, lambda: run(partial=False), lambda: run(partial=True))
+
+
+def _after(assertions, points):
+    """Returns `points` that wait for assertions, since a function that is inlined does not."""
+    if not assertions:
+        return points
+    with tf.control_dependencies(assertions):
+        return tf.identity(points)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +175,7 @@ class _Settings:
     """What a traced fit has fixed.
 
     `init` is None where the initial centroids are an input, `n_rows` where there are too few rows
-    to leave some alone, or nobody knows how many.
+    to leave some alone, or nobody knows how many; `partial` says that values are missing.
     """
 
     n_clusters: int
@@ -148,7 +186,30 @@ class _Settings:
     n_init: int
     distance: str
     n_rows: int | None
+    partial: bool
     on_iteration: Callable | None
+
+
+def _check_and_fit(settings, points, weights, initial, max_iter, tol, seed):
+    """Checks the data and fits; points, weights and initial centroids are tensors or None."""
+    if not settings.partial and nearest.worth_compiling(points.shape[0], settings.n_clusters):
+        settings = dataclasses.replace(settings, n_rows=points.shape[0])
+    summary, assertions = _summarise(settings, points, weights)
+    if initial is not None:
+        assertions += summary_lib.check_initial(initial, settings.distance)
+    points = _after(assertions, points)
+    fit_compiled = (_compiled if settings.on_iteration is None else _compile)(settings)
+    return fit_compiled(points, weights, initial, summary, max_iter, tol, seed)
+
+
+def _summarise(settings, points, weights):
+    """Returns the Summary of the data, and assertions that it can be clustered."""
+    if not settings.partial:
+        summary = summary_lib.summarise(points, weights, settings.n_clusters)
+        return summary, summary_lib.check(summary, settings.n_clusters, weights, settings.distance)
+    summary, observed = partial_summary.summarise(points, weights, settings.n_clusters)
+    assertions = summary_lib.check(summary, settings.n_clusters, weights, settings.distance)
+    return summary, assertions + partial_summary.check(observed)
 
 
 def _compile(settings):
@@ -161,16 +222,20 @@ _compiled = functools.lru_cache(maxsize=32)(_compile)
 
 
 def _fit(settings, points, weights, initial, summary, max_iter, tol, seed):
-    points = tf.ensure_shape(
-        points, [settings.n_rows, settings.width]
-    )  # retracing may have forgotten it
+    # retracing may have forgotten it
+    points = tf.ensure_shape(points, [settings.n_rows, settings.width])
     rows, tolerance = _prepare(points, weights, summary, tol, settings.distance)
-    placing = lloyd.EveryRow(rows) if settings.n_rows is None else bounds.RowsInDoubt(rows)
+    placing, seed_rows = lloyd.EveryRow(rows), seeding.seed
+    if settings.partial:
+        rows = partial_rows.Rows(**vars(rows))
+        placing, seed_rows = partial_lloyd.EveryRow(rows), partial_seeding.seed
+    elif settings.n_rows is not None:
+        placing = bounds.RowsInDoubt(rows)
 
     def run(index):
         seeds = tf.random.experimental.stateless_fold_in(tf.stack([seed, 0]), index)
         if initial is None:
-            centroids = seeding.seed(
+            centroids = seed_rows(
                 settings.init,
                 rows,
                 settings.n_clusters,
@@ -257,6 +322,7 @@ def _finish(rows, solution, keep_numbering):
         cluster_weights=tf.gather(solution.weights, order),
         converged=solution.converged,
         inertia_history=solution.history * unit,
+        rows_left_out=tf.zeros([], tf.int64),
     )
 
 

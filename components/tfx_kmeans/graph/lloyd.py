@@ -46,7 +46,8 @@ def solve(placing, centroids, max_iter, tolerance, on_iteration):
     """Runs Lloyd's algorithm until the centroids stand still.
 
     Args:
-        placing: how rows find their clusters: EveryRow, or bounds.RowsInDoubt.
+        placing: how rows find their clusters and clusters their centroids: EveryRow,
+            bounds.RowsInDoubt or partial.lloyd.EveryRow.
         centroids: float32 `[k, d]`, initial centroids in the space of the prepared rows.
         max_iter: int32 scalar tensor, the most updates to make.
         tolerance: float64 scalar tensor; stop when the squared movement of all centroids together
@@ -63,7 +64,8 @@ def solve(placing, centroids, max_iter, tolerance, on_iteration):
             return history.write(iteration, tf.identity(statistics.inertia))
 
     def body(iteration, centroids, state, statistics, _, history):
-        updated = _update(placing, centroids, state, statistics)
+        updated = placing.update(centroids, state, statistics)
+        updated = tf.ensure_shape(updated, centroids.shape)
         movement = tf.reduce_sum(tf.square(tf.cast(updated - centroids, tf.float64)))
         state, statistics = placing.follow(centroids, updated, state)
         history = record(history, iteration + 1, statistics)
@@ -103,6 +105,10 @@ class EveryRow:
     def follow(self, _, updated, state):
         """Places the rows after the centroids moved: the next state, and Statistics."""
         return state, _pass(self.rows, updated)
+
+    def update(self, centroids, state, statistics):
+        """The next centroids, float32 `[k, d]`."""
+        return update(self, centroids, state, statistics)
 
     def own_centroids(self, centroids, _):
         """Where the rows are: ids int32 `[n]`, and squared distances float32 `[n]`."""
@@ -144,7 +150,7 @@ def _pass(rows, centroids):
     )
 
 
-def _update(placing, centroids, state, statistics):
+def update(placing, centroids, state, statistics):
     """The next centroids: cluster means, after the empty clusters have been given a row each."""
     sums, weights = tf.cond(
         tf.reduce_any(statistics.weights <= 0),
@@ -156,8 +162,7 @@ def _update(placing, centroids, state, statistics):
     if placing.rows.distance == 'cosine':
         usable = tf.logical_and(usable, tf.norm(means, axis=1, keepdims=True) > 0)
         means = rows_lib.normalise(means)
-    updated = tf.where(usable, tf.cast(means, tf.float32), centroids)
-    return tf.ensure_shape(updated, centroids.shape)
+    return tf.where(usable, tf.cast(means, tf.float32), centroids)
 
 
 def _relocate_empty(placing, centroids, state, statistics):

@@ -67,7 +67,7 @@ def _summarise(width, points, weights, n_clusters):
     bad_rows, first_bad_row, zero_rows, bad_weights, total_weight, sums = _count(rows)
     mean = tf.math.divide_no_nan(sums, total_weight)
     largest, variance = _spread(rows, mean, total_weight)
-    distinct_rows = _distinct(rows, n_clusters)
+    distinct_rows = count_distinct(rows, n_clusters)
     return Summary(
         n_rows=rows.count,
         bad_rows=bad_rows,
@@ -207,13 +207,18 @@ def _spread(rows, mean, total_weight):
     return largest, tf.math.divide_no_nan(total, total_weight * width)
 
 
-def _distinct(rows, at_most):
-    """Counts distinct rows of positive weight, stopping where there are `at_most` of them."""
+def count_distinct(rows, at_most):
+    """Counts distinct rows of positive weight, stopping where there are `at_most` of them.
+
+    One NaN is like another here, and unlike any finite value.
+    """
     at_most = tf.cast(at_most, tf.int32)
 
     def body(start, seen):
         stop = tf.minimum(start + _ROWS_PER_BLOCK, rows.count)
-        block = rows.points[start:stop] + 0  # -0 becomes 0
+        block = rows.points[start:stop]
+        block = tf.where(tf.math.is_nan(block), tf.cast(float('inf'), block.dtype), block)
+        block += 0  # -0 becomes 0
         if rows.weights is not None:
             block = tf.boolean_mask(block, rows.weights[start:stop] > 0)
         merged = tf.concat([seen, block], axis=0)

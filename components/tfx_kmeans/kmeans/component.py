@@ -106,9 +106,11 @@ class KMeans(base_component.BaseComponent):
             distance: 'squared_euclidean' or 'cosine'.
             weight_feature: name of a numeric scalar transformed feature that says how much a row
                 counts; None counts each row once.
-            missing: what to do with training rows that have NaN in a feature: 'error', or 'drop'
-                to leave them out of the fit, which is logged with their number. Either way such a
-                row of the eval split or in serving gets the id n_clusters.
+            missing: what to do with training rows that have NaN in a feature: 'error', 'drop' to
+                leave them out of the fit, which is logged with their number, or 'partial' (not
+                under the cosine distance) to take part by the values that they have, see
+                `graph.fit`. With 'partial' such rows of the eval split and in serving are placed
+                alike; otherwise, and where all values are missing, they get the id n_clusters.
             standardize: whether to bring each column to mean 0 and variance 1 before the fit; the
                 means and deviations become part of the artifact and of every exported graph.
             train_split: split to fit on.

@@ -61,6 +61,7 @@ def _columns(transform_graph, parameters):
 def _fit(examples, columns, parameters):
     """Returns the fitted Clustering and the inertia after each update, float64 `[n_iter + 1]`."""
     rows = reading.read(examples, parameters.train_split, columns, parameters.missing)
+    partial = parameters.missing == 'partial'
     standardization = None
     if parameters.standardize:
         standardization = standardizing.measure(rows.matrix, rows.weights)
@@ -76,6 +77,7 @@ def _fit(examples, columns, parameters):
             tol=parameters.tol,
             seed=parameters.seed,
             distance=parameters.distance,
+            missing='partial' if partial else 'error',  # what is to be dropped was not read
             on_iteration=progress.LoggedIterations(len(rows.matrix)),
         )
     except ValueError as error:
@@ -93,6 +95,7 @@ def _fit(examples, columns, parameters):
         seed=parameters.seed,
         converged=bool(fitted.converged),
         distance=parameters.distance,
+        missing='partial' if partial else 'drop',
         output_prefix=parameters.output_prefix,
         standardization=standardization,
     )
@@ -101,10 +104,15 @@ def _fit(examples, columns, parameters):
 
 def _score(clustering, examples, columns, split):
     """Returns `clustering` with its inertia on the rows of `split` that can be placed."""
-    rows = reading.read(examples, split, columns, missing='drop')
+    rows = reading.read(examples, split, columns, clustering.missing)
     if clustering.standardization:
         standardizing.apply(rows.matrix, clustering.standardization)
-    placed = graph.assign(rows.as_tensor(), clustering.centroids, distance=clustering.distance)
+    placed = graph.assign(
+        rows.as_tensor(),
+        clustering.centroids,
+        distance=clustering.distance,
+        missing=clustering.missing,
+    )
     distances = placed.distances.numpy().astype(np.float64)
     weights = np.ones(len(distances)) if rows.weights is None else rows.weights
     weights = np.where(np.isnan(distances), 0.0, weights)

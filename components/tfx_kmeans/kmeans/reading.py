@@ -58,7 +58,8 @@ def read(examples, split, columns, missing):
         examples: list of Examples artifacts, gzip TFRecord files of tf.Example.
         split: name of the split.
         columns: columns.Columns.
-        missing: 'error' or 'drop', what to do with rows that have NaN in a feature.
+        missing: what to do with rows that have NaN in a feature: 'error', 'drop', or 'partial',
+            which reads them and leaves out those of nothing but NaN.
 
     Returns:
         Rows.
@@ -74,7 +75,9 @@ def read(examples, split, columns, missing):
     started = logged = time.monotonic()
     for batch in _batches(files, columns).as_numpy_iterator():
         batch, batch_weights = np.split(batch, [columns.total_width], axis=1)
-        usable = defects.usable_rows(batch, batch_weights[:, 0] if columns.weight else None)
+        usable = defects.usable_rows(
+            batch, batch_weights[:, 0] if columns.weight else None, missing == 'partial'
+        )
         matrix.append(batch[usable])
         weights.append(batch_weights[usable])
         if time.monotonic() - logged > _SECONDS_BETWEEN_LOGS:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.utils import json_utils
 
-from tfx_kmeans import defects
 from tfx_kmeans.graph import arguments
 
 
@@ -49,6 +48,8 @@ class Settings:
                 f'weight_feature {self.weight_feature!r} is also one of features {self.features}; '
                 'a weight cannot be clustered on'
             )
+        if not isinstance(self.missing, RuntimeParameter):
+            arguments.check_missing('missing', self.missing, self.distance)
 
     def to_exec_properties(self):
         """Returns the parameters as exec properties; those that are None are left out."""
@@ -106,11 +107,6 @@ def _check_bool(name, value):
         raise TypeError(f'{name} must be True or False, not {value!r}')
 
 
-def _check_missing(name, value):
-    if value not in defects.MISSING:
-        raise ValueError(f'{name} must be one of {defects.MISSING}, not {value!r}')
-
-
 def _check_positive(name, value):
     arguments.check_integer(name, value, at_least=1)
 
@@ -126,7 +122,7 @@ _CHECKS = {
     'seed': arguments.check_seed,
     'distance': arguments.check_distance,
     'weight_feature': _check_optional_name,
-    'missing': _check_missing,
+    'missing': arguments.check_missing,
     'standardize': _check_bool,
     'train_split': _check_name,
     'eval_split': _check_optional_name,

@@ -7,12 +7,12 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_transform import experimental as tft_experimental
 
-from tfx_kmeans import defects
 from tfx_kmeans.beam import fitting, refining, sampling
 from tfx_kmeans.graph import arguments
 from tfx_kmeans.transform import domains, placing
 from tfx_kmeans.transform import points as points_lib
 
+_MISSING = ('error', 'drop')
 _LEAST_SAMPLE = 20_000
 _SAMPLE_PER_CLUSTER = 100
 _RESTARTS = 10
@@ -25,7 +25,8 @@ class Placed(typing.NamedTuple):
 
     Attributes:
         ids: int64 `[n]`, number of the nearest centroid; n_clusters for a row that cannot be placed
-            because a value is NaN or infinite (or, under the cosine distance, all are 0).
+            because a value is NaN (with missing='partial', all are) or infinite (or, under the
+            cosine distance, all are 0).
         distances: float32 `[n]`, Euclidean distance (not squared) to that centroid, 1 - cos under
             the cosine distance; -1 for a row that cannot be placed.
         all_distances: float32 `[n, n_clusters]`, the same to each centroid; None unless asked for.
@@ -175,6 +176,7 @@ def apply_kmeans(
     all_distances=False,
     similarity=False,
     temperature=None,
+    missing='drop',
     name=None,
 ):
     """Places rows among centroids: a tf.Transform mapper.
@@ -202,6 +204,9 @@ def apply_kmeans(
             distance (1 - cos) divided by the temperature.
         temperature: float > 0, in the unit of the squared distance; None for its mean over the rows
             of the fit, which centroids from elsewhere do not have.
+        missing: 'drop', which gives a row with NaN no place, or 'partial' (not under the cosine
+            distance), which places it by the values that it has; its distances are those over the
+            observed values, rescaled, see `tfx_kmeans.graph.assign`.
         name: str, optional.
 
     Returns:
@@ -213,7 +218,10 @@ def apply_kmeans(
     """
     with tf.name_scope(name or 'apply_kmeans'):
         points, columns = points_lib.to_points(x)
-        space = _space_of(centroids, distance)
+        space = _space_of(centroids, distance)._replace(missing=missing)
+        if missing == 'error':
+            raise ValueError("missing must be 'drop' or 'partial', not 'error': each row is placed")
+        arguments.check_missing('missing', missing, space.distance)
         n_clusters, width = space.centroids.shape
         if width != len(columns):
             raise ValueError(
@@ -280,8 +288,14 @@ def _check(n_clusters, n_init, max_iter, tol, seed, distance, standardize, missi
     arguments.check_distance('distance', distance)
     if not isinstance(standardize, bool):
         raise TypeError(f'standardize must be True or False, not {standardize!r}')
-    if missing not in defects.MISSING:
-        raise ValueError(f'missing must be one of {defects.MISSING}, not {missing!r}')
+    if missing == 'partial':
+        raise ValueError(
+            "missing='partial' is for the component KMeans and for graph.fit: the sample that "
+            'kmeans_centroids draws is of whole rows; fit on these with '
+            "missing='drop' and place the others with apply_kmeans(..., missing='partial')"
+        )
+    if missing not in _MISSING:
+        raise ValueError(f'missing must be one of {_MISSING}, not {missing!r}')
 
 
 def _check_init(init, n_clusters, width):

@@ -30,6 +30,19 @@ def output_names(clustering, emit):
     return {kind: f'{clustering.output_prefix}_{kind}' for kind in emit}
 
 
+def check_emit(clustering, emit):
+    """Checks that a clustering has what the kinds in `emit` need.
+
+    Raises:
+        ValueError: it has no scale for similarities.
+    """
+    if 'similarity' in emit and clustering.inertia_per_row is None:
+        raise ValueError(
+            f"emit: 'similarity' to the clusters {clustering.output_prefix!r} needs their inertia "
+            'and weights; give inertia and cluster_weights to Clustering.from_array'
+        )
+
+
 def cluster_features(features, clustering, emit=('id', 'distance')):
     """Places rows among the centroids of a clustering.
 
@@ -43,17 +56,23 @@ def cluster_features(features, clustering, emit=('id', 'distance')):
         Distances are in the unit of the features (of their standard deviations where the clustering
         standardises them); the temperature of the similarity is the mean over the training rows of
         the squared distance (1 - cos) to the nearest centroid.
+
+    Raises:
+        ValueError: see `check_emit`.
     """
+    check_emit(clustering, emit)
     mean = scale = None
     if clustering.standardization:
         mean = tf.constant(clustering.standardization.mean, tf.float32)
         scale = tf.constant(clustering.standardization.scale, tf.float32)
+    temperature = clustering.inertia_per_row
     space = placing.Space(
         centroids=tf.constant(clustering.centroids),
         mean=mean,
         scale=scale,
         distance=clustering.distance,
-        temperature=tf.constant(clustering.inertia_per_row, tf.float32),
+        temperature=None if temperature is None else tf.constant(temperature, tf.float32),
+        missing=clustering.missing,
     )
     found = placing.place(to_matrix(features, clustering.feature_names), space, emit)
     return {name: found[kind] for kind, name in output_names(clustering, emit).items()}

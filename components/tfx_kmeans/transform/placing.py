@@ -23,6 +23,8 @@ class Space(typing.NamedTuple):
         distance: 'squared_euclidean' or 'cosine'.
         temperature: float32 scalar tensor, the scale of the similarity in the unit of the distance
             (squared for 'squared_euclidean'), or None where no similarity is asked for.
+        missing: how a row with NaN is placed: 'drop', not at all, or 'partial', by the values that
+            it has; its distances are rescaled, see graph.assign.
     """
 
     centroids: tf.Tensor
@@ -30,13 +32,15 @@ class Space(typing.NamedTuple):
     scale: tf.Tensor | None
     distance: str
     temperature: tf.Tensor | None
+    missing: str = 'drop'
 
 
 def place(points, space, emit):
     """Places points among centroids.
 
-    A row with a NaN or infinite value (under the cosine distance also a row of zeros) cannot be
-    placed: its id is n_clusters, its distances are -1 and its similarities 0.
+    A row with an infinite value, with a NaN (under missing='partial' of nothing but NaN) or, under
+    the cosine distance, of zeros cannot be placed: its id is n_clusters, its distances are -1 and
+    its similarities 0.
 
     Args:
         points: float32 `[n, d]`.
@@ -54,16 +58,16 @@ def place(points, space, emit):
     """
     if space.mean is not None:
         points = (points - space.mean) / space.scale
-    found = {}
+    found, how = {}, {'distance': space.distance, 'missing': space.missing}
     if {'id', 'distance'} & set(emit):
-        assignment = graph.assign(points, space.centroids, distance=space.distance)
+        assignment = graph.assign(points, space.centroids, **how)
         found['id'] = assignment.ids
         found['distance'] = _as_feature(assignment.distances, space)
     if 'distances' in emit:
-        distances = graph.pairwise_distances(points, space.centroids, distance=space.distance)
+        distances = graph.pairwise_distances(points, space.centroids, **how)
         found['distances'] = _as_feature(distances, space)
     if 'similarity' in emit:
-        found['similarity'] = _similarity(points, space)
+        found['similarity'] = _similarity(points, space, how)
     return {kind: found[kind] for kind in emit}
 
 
@@ -73,11 +77,11 @@ def _as_feature(distances, space):
     return tf.where(tf.math.is_nan(distances), _UNPLACED_DISTANCE, distances)
 
 
-def _similarity(points, space):
+def _similarity(points, space, how):
     similarity = graph.soft_assign(
         points,
         space.centroids,
         temperature=tf.maximum(space.temperature, _LEAST_TEMPERATURE),
-        distance=space.distance,
+        **how,
     )
     return tf.where(tf.math.is_nan(similarity), 0.0, similarity)
