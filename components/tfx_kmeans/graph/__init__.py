@@ -2,6 +2,7 @@
 
 from tfx_kmeans.graph.assignment import Assignment, assign, pairwise_distances, soft_assign
 from tfx_kmeans.graph.fitting import FitResult, canonical_order, fit
+from tfx_kmeans.graph.minibatch import fit_minibatch
 
 __all__ = [
     'Assignment',
@@ -9,6 +10,7 @@ __all__ = [
     'assign',
     'canonical_order',
     'fit',
+    'fit_minibatch',
     'pairwise_distances',
     'soft_assign',
 ]

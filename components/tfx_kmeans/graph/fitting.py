@@ -145,7 +145,7 @@ _compiled = functools.lru_cache(maxsize=32)(_compile)
 
 def _fit(settings, points, weights, initial, summary, max_iter, tol, seed):
     points = tf.ensure_shape(points, [None, settings.width])  # retracing may have forgotten it
-    rows, tolerance = _prepare(points, weights, summary, tol, settings.distance)
+    rows, tolerance = prepare(points, weights, summary, tol, settings.distance)
 
     def run(index):
         seeds = tf.random.experimental.stateless_fold_in(tf.stack([seed, 0]), index)
@@ -169,10 +169,10 @@ def _fit(settings, points, weights, initial, summary, max_iter, tol, seed):
         loop = (tf.constant(1), best)
         shapes = (tf.TensorShape([]), shapes)
         _, best = tf.while_loop(lambda index, _: index < settings.n_init, body, loop, shapes)
-    return _finish(rows, best, keep_numbering=initial is not None)
+    return finish(rows, best, keep_numbering=initial is not None)
 
 
-def _prepare(points, weights, summary, tol, distance):
+def prepare(points, weights, summary, tol, distance):
     """Returns the Rows to solve on and the tolerance in their squared unit."""
     if distance == 'cosine':
         rows = rows_lib.Rows(points, weights, None, None, distance)
@@ -216,7 +216,8 @@ def _reporter(on_iteration, run, unit):
     )
 
 
-def _finish(rows, solution, keep_numbering):
+def finish(rows, solution, keep_numbering):
+    """Returns the FitResult of a lloyd.Solution: in the unit of the data, numbered by weight."""
     centroids = rows.restore(tf.cast(solution.centroids, tf.float64))
     if keep_numbering:
         order = tf.range(tf.shape(centroids)[0])
