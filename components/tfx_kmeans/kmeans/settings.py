@@ -8,6 +8,7 @@ from tfx.utils import json_utils
 
 from tfx_kmeans import defects
 from tfx_kmeans.graph import arguments
+from tfx_kmeans.kmeans import solving
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Settings:
     weight_feature: str | None = None
     missing: str = 'error'
     standardize: bool = False
+    solver: str = 'auto'
+    memory_budget: int = 4_000_000_000
     train_split: str = 'train'
     eval_split: str | None = 'eval'
 
@@ -49,6 +52,8 @@ class Settings:
                 f'weight_feature {self.weight_feature!r} is also one of features {self.features}; '
                 'a weight cannot be clustered on'
             )
+        if not isinstance(self.solver, RuntimeParameter):
+            solving.check_solver('solver', self.solver, self.weight_feature is not None)
 
     def to_exec_properties(self):
         """Returns the parameters as exec properties; those that are None are left out."""
@@ -115,6 +120,11 @@ def _check_positive(name, value):
     arguments.check_integer(name, value, at_least=1)
 
 
+def _check_memory(name, value):
+    arguments.check_integer(name, value, at_least=_LEAST_MEMORY)
+
+
+_LEAST_MEMORY = 10**8  # bytes; less would make many small files of rows that are put on disk
 _CHECKS = {
     'n_clusters': _check_positive,
     'features': _check_features,
@@ -128,6 +138,8 @@ _CHECKS = {
     'weight_feature': _check_optional_name,
     'missing': _check_missing,
     'standardize': _check_bool,
+    'solver': _check_name,
+    'memory_budget': _check_memory,
     'train_split': _check_name,
     'eval_split': _check_optional_name,
 }
