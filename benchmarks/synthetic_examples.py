@@ -12,6 +12,7 @@ from tfx_kmeans.kmeans import executor
 
 N_CLUSTERS = 50
 FILES = 8
+_BLOCK_ROWS = 10_000
 
 
 def write(root, n_rows, n_features, *, as_vector=False):
@@ -35,10 +36,16 @@ def write(root, n_rows, n_features, *, as_vector=False):
     split.mkdir(parents=True)
     rng = np.random.default_rng(0)
     centres = rng.normal(scale=3.0, size=(N_CLUSTERS, n_features))
+    options = tf.io.TFRecordOptions('GZIP', compression_level=1)
     for shard in range(FILES):
         count = n_rows // FILES
-        rows = centres[rng.integers(0, N_CLUSTERS, count)] + rng.normal(size=(count, n_features))
-        _write_shard(split / f'part-{shard}.gz', rows.astype(np.float32), names)
+        with tf.io.TFRecordWriter(str(split / f'part-{shard}.gz'), options) as writer:
+            # in blocks, since a peak of memory here would hide that of what is measured
+            for start in range(0, count, _BLOCK_ROWS):
+                size = min(_BLOCK_ROWS, count - start)
+                rows = rng.normal(size=(size, n_features))
+                rows += centres[rng.integers(0, N_CLUSTERS, size)]
+                _write_rows(writer, rows.astype(np.float32), names)
     graph = standard_artifacts.TransformGraph()
     graph.uri = str(root / 'graph')
     metadata = dataset_metadata.DatasetMetadata.from_feature_spec(spec)
@@ -46,7 +53,7 @@ def write(root, n_rows, n_features, *, as_vector=False):
     return examples, graph
 
 
-def _write_shard(path, rows, names):
+def _write_rows(writer, rows, names):
     """Writes a row an example; only the floats differ, so the frame is serialized once."""
     marks = np.arange(1, rows.shape[1] + 1, dtype=np.float32) + np.float32(0.1)
     values = zip(names, np.split(marks, len(names)), strict=True)
@@ -57,10 +64,8 @@ def _write_shard(path, rows, names):
     for mark, column in zip(marks, rows.T, strict=True):
         start = frame.index(mark.tobytes())
         records[:, start : start + 4] = column[:, np.newaxis].copy().view(np.uint8)
-    options = tf.io.TFRecordOptions('GZIP', compression_level=1)
-    with tf.io.TFRecordWriter(str(path), options) as writer:
-        for record in records:
-            writer.write(record.tobytes())
+    for record in records:
+        writer.write(record.tobytes())
 
 
 def run(examples, graph, output, **properties):
