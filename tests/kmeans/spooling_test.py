@@ -11,7 +11,7 @@ def spool(runs):
     return writer.finish()
 
 
-@pytest.mark.parametrize('piece_bytes', [1, 1000, 1 << 25])
+@pytest.mark.parametrize('piece_bytes', [1, 1000, 1 << 23])
 @pytest.mark.parametrize('sizes', [(500,), (500, 1), (300, 700, 20, 450)])
 def test_runs_are_merged_into_one_order(sizes, piece_bytes, monkeypatch):
     monkeypatch.setattr(spooling, '_MERGED_BYTES', piece_bytes)

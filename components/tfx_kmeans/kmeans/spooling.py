@@ -7,7 +7,7 @@ import numpy as np
 
 from tfx_kmeans import hashing
 
-_MERGED_BYTES = 1 << 25  # what is held of all runs while they are merged
+_MERGED_BYTES = 1 << 23  # what is held of all runs while they are merged
 
 
 class SpoolWriter:
