@@ -55,6 +55,15 @@ class Moments:
         self.squares = self.squares + other.squares + np.square(apart) * (self.total * share)
         self.total = total
 
+    def column(self, index):
+        """Returns the Moments of the one column `index`."""
+        one = Moments(1)
+        one.total = self.total
+        one.mean, one.squares, one.largest = (
+            part[index : index + 1] for part in (self.mean, self.squares, self.largest)
+        )
+        return one
+
     def scale(self):
         """Standard deviation of each column, 1 where it is constant: float64 `[d]`."""
         scale = np.sqrt(self.squares / (self.total or 1.0))

@@ -32,6 +32,7 @@ def test_parameters_reach_the_executor():
         'features': ['b', 'a'], 'output_prefix': 'zone', 'init': 'random', 'n_init': 3,
         'max_iter': 10, 'tol': 0, 'seed': 7, 'distance': 'cosine', 'weight_feature': 'w',
         'missing': 'drop', 'standardize': True, 'train_split': 'a', 'eval_split': None,
+        'solver': 'minibatch', 'memory_budget': 10**9,
     }  # fmt: skip
     component = make(**given)
     read = Settings.from_exec_properties(component.exec_properties)
@@ -69,6 +70,8 @@ WRONG = {
     'weight_feature': [('', ValueError)],
     'missing': [('ignore', ValueError), (None, ValueError)],
     'standardize': [(1, TypeError)],
+    'solver': [('loyd', ValueError), ('sklearn.cluster.KMean', ValueError), (3, TypeError)],
+    'memory_budget': [(10**8 - 1, ValueError), (1e9, TypeError)],
     'train_split': [('', ValueError), (None, TypeError)],
     'eval_split': [(3, TypeError)],
 }
@@ -101,6 +104,18 @@ def test_partial_distances_are_not_cosines():
 def test_a_weight_cannot_be_clustered_on():
     with pytest.raises(ValueError, match=r"weight_feature 'w' is also one of features \('a', 'w'"):
         make(features=['a', 'w'], weight_feature='w')
+
+
+def test_a_solver_without_weights_is_refused_where_there_are_weights():
+    with pytest.raises(TypeError, match='takes neither weights nor sample_weight'):
+        make(solver='support.solvers.without_weights', weight_feature='w')
+
+
+def test_a_solver_may_be_known_at_run_time_only():
+    component = make(solver=RuntimeParameter('solver', str))
+    properties = {**component.exec_properties, 'solver': 'loyd'}
+    with pytest.raises(ValueError, match="not 'loyd'"):
+        Settings.from_exec_properties(properties)
 
 
 def test_channels_of_another_type_are_refused_by_name():

@@ -9,7 +9,9 @@ from tfx_kmeans.graph import missing as missing_lib
 from tfx_kmeans.graph import rows as rows_lib
 
 
-def check_fit(n_clusters, init, n_init, max_iter, tol, seed, distance, missing, on_iteration):
+def check_fit(
+    n_clusters, init, n_init, max_iter, tol, seed, distance, on_iteration, missing='error'
+):
     """Checks the arguments of a fit that need no data; see `graph.fit` for their meaning.
 
     Raises:

@@ -117,7 +117,7 @@ def fit(
         tf.errors.InvalidArgumentError: the same about the data, from inside a tf.function.
     """
     arguments.check_fit(
-        n_clusters, init, n_init, max_iter, tol, seed, distance, missing, on_iteration
+        n_clusters, init, n_init, max_iter, tol, seed, distance, on_iteration, missing
     )
     arguments.check_integer('init_steps', init_steps, at_least=1)
     arguments.check_positive('oversampling_factor', oversampling_factor)
@@ -224,7 +224,7 @@ _compiled = functools.lru_cache(maxsize=32)(_compile)
 def _fit(settings, points, weights, initial, summary, max_iter, tol, seed):
     # retracing may have forgotten it
     points = tf.ensure_shape(points, [settings.n_rows, settings.width])
-    rows, tolerance = _prepare(points, weights, summary, tol, settings.distance)
+    rows, tolerance = prepare(points, weights, summary, tol, settings.distance)
     placing, seed_rows = lloyd.EveryRow(rows), seeding.seed
     if settings.partial:
         rows = partial_rows.Rows(**vars(rows))
@@ -261,10 +261,10 @@ def _fit(settings, points, weights, initial, summary, max_iter, tol, seed):
         loop = (tf.constant(1), best)
         shapes = (tf.TensorShape([]), shapes)
         _, best = tf.while_loop(lambda index, _: index < settings.n_init, body, loop, shapes)
-    return _finish(rows, best, keep_numbering=initial is not None)
+    return finish(rows, best, keep_numbering=initial is not None)
 
 
-def _prepare(points, weights, summary, tol, distance):
+def prepare(points, weights, summary, tol, distance):
     """Returns the Rows to solve on and the tolerance in their squared unit."""
     if distance == 'cosine':
         rows = rows_lib.Rows(points, weights, None, None, distance)
@@ -308,7 +308,8 @@ def _reporter(on_iteration, run, unit):
     )
 
 
-def _finish(rows, solution, keep_numbering):
+def finish(rows, solution, keep_numbering):
+    """Returns the FitResult of a lloyd.Solution: in the unit of the data, numbered by weight."""
     centroids = rows.restore(tf.cast(solution.centroids, tf.float64))
     if keep_numbering:
         order = tf.range(tf.shape(centroids)[0])

@@ -27,6 +27,8 @@ class KMeansSpec(component_spec.ComponentSpec):
         'weight_feature': component_spec.ExecutionParameter(type=str, optional=True),
         'missing': component_spec.ExecutionParameter(type=str),
         'standardize': component_spec.ExecutionParameter(type=int),
+        'solver': component_spec.ExecutionParameter(type=str),
+        'memory_budget': component_spec.ExecutionParameter(type=int),
         'train_split': component_spec.ExecutionParameter(type=str),
         'eval_split': component_spec.ExecutionParameter(type=str, optional=True),
     }
@@ -83,6 +85,8 @@ class KMeans(base_component.BaseComponent):
         weight_feature: str | RuntimeParameter | None = None,
         missing: str | RuntimeParameter = 'error',
         standardize: bool = False,
+        solver: str | RuntimeParameter = 'auto',
+        memory_budget: int | RuntimeParameter = 4_000_000_000,
         train_split: str | RuntimeParameter = 'train',
         eval_split: str | RuntimeParameter | None = 'eval',
     ):
@@ -99,7 +103,7 @@ class KMeans(base_component.BaseComponent):
             output_prefix: downstream features are called `<output_prefix>_id` and so on.
             init: 'k-means++' (greedy, as in scikit-learn) or 'random'.
             n_init: runs from different seedings, of which the one of least inertia is kept.
-            max_iter: the most updates in a run.
+            max_iter: the most updates in a run; under the solver 'minibatch' the most epochs.
             tol: a run has converged when the squared movement of all centroids together is at most
                 `tol` times the mean variance of the columns.
             seed: an integer in [0, 2^63).
@@ -113,6 +117,16 @@ class KMeans(base_component.BaseComponent):
                 alike; otherwise, and where all values are missing, they get the id n_clusters.
             standardize: whether to bring each column to mean 0 and variance 1 before the fit; the
                 means and deviations become part of the artifact and of every exported graph.
+            solver: 'lloyd' is exact and holds the features in memory; 'minibatch' streams them, see
+                `graph.fit_minibatch`; 'auto' takes 'lloyd' where its memory is within
+                `memory_budget` and else 'minibatch', and logs why. Anything else is the import path
+                of a callable, such as 'sklearn.cluster.MiniBatchKMeans' or a function of your own,
+                see `graph.fit_callable`: it finds the centroids in memory, and what is exported is
+                TensorFlow alone.
+            memory_budget: bytes that an exact fit may take, at least 100 MB: some 64 for each row
+                and 4 for each of its values. Under 'auto' and 'minibatch' more rows than that are
+                put on disk, in the directory for temporary files (TMPDIR), where they take 4 bytes
+                a value, and twice that for a while. The other solvers do not go by it.
             train_split: split to fit on.
             eval_split: split to score the fit on; None scores none.
 
@@ -133,6 +147,8 @@ class KMeans(base_component.BaseComponent):
             weight_feature=weight_feature,
             missing=missing,
             standardize=standardize,
+            solver=solver,
+            memory_budget=memory_budget,
             train_split=train_split,
             eval_split=eval_split,
         )

@@ -10,7 +10,7 @@ from tfx.utils import path_utils
 
 from tfx_kmeans import artifacts, graph
 from tfx_kmeans.kmeans import columns as columns_lib
-from tfx_kmeans.kmeans import export, progress, reading, settings, standardizing
+from tfx_kmeans.kmeans import export, progress, reading, settings, solving, standardizing
 
 
 class Executor(base_executor.BaseExecutor):
@@ -35,10 +35,12 @@ class Executor(base_executor.BaseExecutor):
             if getattr(parameters, argument):
                 reading.check_split(examples, getattr(parameters, argument), argument)
         columns = _columns(input_dict['transform_graph'], parameters)
+        if parameters.solver not in solving.SOLVERS:
+            solving.load('solver', parameters.solver, columns.weight is not None)
 
         clustering, inertia_history = _fit(examples, columns, parameters)
         if parameters.eval_split:
-            clustering = _score(clustering, examples, columns, parameters.eval_split)
+            clustering = _score(clustering, examples, columns, parameters)
         progress.log_result(clustering)
 
         centroids = artifact_utils.get_single_instance(output_dict['centroids'])
@@ -60,26 +62,13 @@ def _columns(transform_graph, parameters):
 
 def _fit(examples, columns, parameters):
     """Returns the fitted Clustering and the inertia after each update, float64 `[n_iter + 1]`."""
-    rows = reading.read(examples, parameters.train_split, columns, parameters.missing)
-    partial = parameters.missing == 'partial'
+    budget = solving.memory_budget(parameters)
+    rows = reading.read(examples, parameters.train_split, columns, parameters.missing, budget)
     standardization = None
     if parameters.standardize:
-        standardization = standardizing.measure(rows.matrix, rows.weights)
-        standardizing.apply(rows.matrix, standardization)
+        standardization = standardizing.measure(rows.blocks(), columns.total_width)
     try:
-        fitted = graph.fit(
-            rows.as_tensor(),
-            parameters.n_clusters,
-            weights=rows.weights,
-            init=parameters.init,
-            n_init=parameters.n_init,
-            max_iter=parameters.max_iter,
-            tol=parameters.tol,
-            seed=parameters.seed,
-            distance=parameters.distance,
-            missing='partial' if partial else 'error',  # what is to be dropped was not read
-            on_iteration=progress.LoggedIterations(len(rows.matrix)),
-        )
+        fitted = solving.fit(rows, parameters, standardization)
     except ValueError as error:
         place = f'split {parameters.train_split!r}, features {list(columns.names)}'
         if columns.weight:
@@ -95,32 +84,31 @@ def _fit(examples, columns, parameters):
         seed=parameters.seed,
         converged=bool(fitted.converged),
         distance=parameters.distance,
-        missing='partial' if partial else 'drop',
+        missing='partial' if parameters.missing == 'partial' else 'drop',
         output_prefix=parameters.output_prefix,
         standardization=standardization,
     )
     return clustering, fitted.inertia_history.numpy()
 
 
-def _score(clustering, examples, columns, split):
-    """Returns `clustering` with its inertia on the rows of `split` that can be placed."""
-    rows = reading.read(examples, split, columns, clustering.missing)
-    if clustering.standardization:
-        standardizing.apply(rows.matrix, clustering.standardization)
-    placed = graph.assign(
-        rows.as_tensor(),
-        clustering.centroids,
-        distance=clustering.distance,
-        missing=clustering.missing,
-    )
-    distances = placed.distances.numpy().astype(np.float64)
-    weights = np.ones(len(distances)) if rows.weights is None else rows.weights
-    weights = np.where(np.isnan(distances), 0.0, weights)
-    return dataclasses.replace(
-        clustering,
-        eval_weight=float(weights.sum(dtype=np.float64)),
-        eval_inertia=float(np.nan_to_num(distances) @ weights.astype(np.float64)),
-    )
+def _score(clustering, examples, columns, parameters):
+    """Returns `clustering` with its inertia on the rows of the eval split that can be placed."""
+    budget = solving.memory_budget(parameters)
+    missing = clustering.missing
+    rows = reading.read(examples, parameters.eval_split, columns, missing, budget)
+    total = inertia = 0.0
+    for block, weights in rows.blocks():
+        if clustering.standardization:
+            standardizing.apply(block, clustering.standardization)
+        placed = graph.assign(
+            block, clustering.centroids, distance=clustering.distance, missing=missing
+        )
+        distances = placed.distances.numpy().astype(np.float64)
+        weights = np.ones(len(block)) if weights is None else weights.astype(np.float64)
+        weights = np.where(np.isnan(distances), 0.0, weights)
+        total += float(weights.sum())
+        inertia += float(np.nan_to_num(distances) @ weights)
+    return dataclasses.replace(clustering, eval_weight=total, eval_inertia=inertia)
 
 
 def _set_properties(centroids, clustering, examples):

@@ -1,7 +1,6 @@
-"""Examples to one float32 matrix, without ever holding it twice."""
+"""Examples to float32 rows in one order: a matrix, or a file where that is too large."""
 
 import dataclasses
-import mmap
 import os
 import time
 
@@ -14,10 +13,12 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from tfx_kmeans import defects as defects_lib
-from tfx_kmeans.kmeans import ordering
+from tfx_kmeans.kmeans import ordering, spooling
 from tfx_kmeans.transform import features as features_lib
 
 _BATCH_ROWS = 8192
+_BLOCK_ROWS = 65536
+_FIT_BYTES_PER_ROW = 64  # bounds, ids and the like, and the order the rows are put in
 _BUFFER_BYTES = 1 << 20
 _PARALLEL_FILES = 4
 _SECONDS_BETWEEN_LOGS = 10.0
@@ -25,7 +26,7 @@ _SECONDS_BETWEEN_LOGS = 10.0
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Rows:
-    """The rows of a split, in the order of their hashes.
+    """The rows of a split in memory, in the order of their hashes.
 
     Attributes:
         matrix: float32 `[n, d]`, on memory aligned for TensorFlow.
@@ -37,10 +38,54 @@ class Rows:
     weights: np.ndarray | None
     left_out: int
 
+    @property
+    def shape(self):
+        """(n, d)."""
+        return self.matrix.shape
+
+    @property
+    def weighted(self):
+        """Whether there are weights."""
+        return self.weights is not None
+
     def as_tensor(self):
         """Returns the matrix as a tensor that shares its memory."""
         # tf.constant would copy; TensorFlow refuses memory that is not aligned to 64 bytes
         return tf.experimental.dlpack.from_dlpack(self.matrix.__dlpack__())
+
+    def blocks(self):
+        """Yields float32 rows `[b, d]` and their weights `[b]`, or None; the rows are a view."""
+        for start in range(0, len(self.matrix), _BLOCK_ROWS):
+            block = slice(start, start + _BLOCK_ROWS)
+            yield self.matrix[block], None if self.weights is None else self.weights[block]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SpooledRows:
+    """The rows of a split on disk, in the order of their hashes.
+
+    Attributes:
+        spool: spooling.Spool of rows `[n, d]`, or `[n, d + 1]` with the weights as last column.
+        width: int, d.
+        weighted: bool, whether there are weights.
+        left_out: rows with missing values that are not in the spool.
+    """
+
+    spool: spooling.Spool
+    width: int
+    weighted: bool
+    left_out: int
+
+    @property
+    def shape(self):
+        """(n, d)."""
+        return self.spool.n_rows, self.width
+
+    def blocks(self):
+        """Yields the blocks that Rows would; the rows are the caller's own."""
+        for start in range(0, self.spool.n_rows, _BLOCK_ROWS):
+            block = self.spool.read(start, start + _BLOCK_ROWS)
+            yield block[:, : self.width], block[:, self.width] if self.weighted else None
 
 
 def check_split(examples, split, argument):
@@ -51,8 +96,8 @@ def check_split(examples, split, argument):
             raise ValueError(f'{argument}: the examples have no split {split!r}, only {splits}')
 
 
-def read(examples, split, columns, missing):
-    """Reads a split of `examples` into a matrix.
+def read(examples, split, columns, missing, memory_budget=None):
+    """Reads a split of `examples`.
 
     Args:
         examples: list of Examples artifacts, gzip TFRecord files of tf.Example.
@@ -60,50 +105,110 @@ def read(examples, split, columns, missing):
         columns: columns.Columns.
         missing: what to do with rows that have NaN in a feature: 'error', 'drop', or 'partial',
             which reads them and leaves out those of nothing but NaN.
+        memory_budget: bytes; rows whose exact fit would need more, see `memory_of_fit`, are put on
+            disk. None keeps them in memory however many there are.
 
     Returns:
-        Rows.
+        Rows, or SpooledRows.
 
     Raises:
         ValueError: the format is another, the split has no rows, or there are infinite values or,
             with missing='error', NaN: the message names the feature, the split and the count.
     """
+    started = time.monotonic()
     files = _files(examples, split)
-    matrix = _GrowingMatrix(columns.total_width)
-    weights = _GrowingMatrix(1 if columns.weight else 0)
     defects = defects_lib.Defects.none(columns.total_width)
-    started = logged = time.monotonic()
-    for batch in _batches(files, columns).as_numpy_iterator():
-        batch, batch_weights = np.split(batch, [columns.total_width], axis=1)
-        usable = defects.usable_rows(
-            batch, batch_weights[:, 0] if columns.weight else None, missing == 'partial'
-        )
-        matrix.append(batch[usable])
-        weights.append(batch_weights[usable])
-        if time.monotonic() - logged > _SECONDS_BETWEEN_LOGS:
-            logged = time.monotonic()
-            rate = matrix.n_rows / (logged - started)
-            logging.info('Reading split %r: %d rows, %.0f rows/s', split, matrix.n_rows, rate)
+    gathered = _Gathered(columns, memory_budget)
+    for batch in _logged(_batches(files, columns).as_numpy_iterator(), split):
+        gathered.add(_usable(batch, columns, defects, missing == 'partial'))
     defects.check(
         missing, f'split {split!r}', columns.name_of_column, f'weight_feature {columns.weight!r}'
     )
-    if not matrix.n_rows:
+    rows = gathered.finish(defects.left_out)
+    if not rows.shape[0]:
         raise ValueError(
             f'split {split!r} has no rows to use: {len(files)} files, {defects.left_out} rows with '
             'missing values'
         )
-    rows = Rows(
-        matrix.finish(), weights.finish()[:, 0] if columns.weight else None, defects.left_out
-    )
-    ordering.sort_rows(rows.matrix, rows.weights)
     logging.info(
         'Read split %r: %d rows x %d columns in %.1f s, %d rows left out for missing values',
         split,
-        *rows.matrix.shape,
+        *rows.shape,
         time.monotonic() - started,
         rows.left_out,
     )
     return rows
+
+
+def memory_of_fit(n_rows, n_columns):
+    """Bytes that an exact fit to a matrix `[n_rows, n_columns]` takes, about: the matrix counts."""
+    return n_rows * (n_columns * 4 + _FIT_BYTES_PER_ROW)
+
+
+class _Gathered:
+    """The rows read so far: in memory, and on disk once they are too many."""
+
+    def __init__(self, columns, memory_budget):
+        self._columns = columns
+        self._memory_budget = memory_budget
+        self._sorter = ordering.RowSorter(columns.total_width + bool(columns.weight))
+        self._spool = None
+
+    def add(self, rows):
+        """Adds rows, float32 `[b, d]` or `[b, d + 1]`, the weights being the last column."""
+        self._sorter.add(rows)
+        needed = memory_of_fit(self._sorter.n_rows, rows.shape[1])
+        if self._memory_budget is not None and needed > self._memory_budget:
+            self._spill()
+
+    def finish(self, left_out):
+        """Returns Rows or SpooledRows."""
+        width, weighted = self._columns.total_width, bool(self._columns.weight)
+        if self._spool:
+            if self._sorter.n_rows:
+                self._spill()
+            return SpooledRows(self._spool.finish(), width, weighted, left_out)
+        n_rows, start = self._sorter.n_rows, 0
+        matrix = ordering.aligned_matrix(n_rows, width)
+        weights = np.empty(n_rows, np.float32) if weighted else None
+        for block in self._sorter.drain():
+            stop = start + len(block)
+            matrix[start:stop] = block[:, :width]
+            if weighted:
+                weights[start:stop] = block[:, width]
+            start = stop
+        return Rows(matrix, weights, left_out)
+
+    def _spill(self):
+        self._spool = self._spool or spooling.SpoolWriter(
+            self._columns.total_width + bool(self._columns.weight)
+        )
+        logging.info('Writing %d rows to a temporary file', self._sorter.n_rows)
+        self._spool.write_run(self._sorter.drain())
+
+
+def _logged(batches, split):
+    """Yields `batches`, and logs now and then how many rows there were."""
+    started = logged = time.monotonic()
+    n_rows = 0
+    for batch in batches:
+        yield batch
+        n_rows += len(batch)
+        if time.monotonic() - logged > _SECONDS_BETWEEN_LOGS:
+            logged = time.monotonic()
+            rate = n_rows / (logged - started)
+            logging.info('Reading split %r: %d rows, %.0f rows/s', split, n_rows, rate)
+
+
+def _usable(batch, columns, defects, partial):
+    """Returns the rows of `batch` to fit, see Defects.usable_rows, and counts what is wrong."""
+    weights = batch[:, -1] if columns.weight else None
+    # any NaN or infinite value shows in the sum, and looking at each value costs more than that
+    with np.errstate(over='ignore', invalid='ignore'):
+        total = batch.sum()
+    if np.isfinite(total) and (weights is None or weights.min(initial=0) >= 0):
+        return batch
+    return batch[defects.usable_rows(batch[:, : columns.total_width], weights, partial)]
 
 
 def _files(examples, split):
@@ -143,50 +248,3 @@ def _batches(files, columns):
         num_parallel_calls=_PARALLEL_FILES,
         deterministic=False,  # the rows are put in the order of their hashes afterwards
     )
-
-
-class _GrowingMatrix:
-    """A float32 matrix that takes more rows without being copied.
-
-    It lies on pages of its own, which the system moves about as it grows and which it lends only
-    once they are written to; their alignment is what TensorFlow needs to share them.
-    """
-
-    def __init__(self, width):
-        self.n_rows = 0
-        self._width = width
-        self._memory = _pages(0)
-
-    def append(self, rows):
-        """Adds float32 rows `[b, width]` at the end."""
-        end = self.n_rows + len(rows)
-        size = end * self._width * 4
-        if size > len(self._memory):
-            self._memory = _resized(self._memory, size + size // 2)
-        if rows.size:
-            self._view(self.n_rows, end)[:] = rows
-        self.n_rows = end
-
-    def finish(self):
-        """Returns the matrix, float32 `[n_rows, width]`; nothing can be added any more."""
-        return self._view(0, self.n_rows)
-
-    def _view(self, start, stop):
-        flat = np.frombuffer(
-            self._memory, np.float32, (stop - start) * self._width, start * self._width * 4
-        )
-        return flat.reshape(-1, self._width)
-
-
-def _pages(size):
-    return mmap.mmap(-1, max(size, mmap.PAGESIZE), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-
-
-def _resized(memory, size):
-    try:
-        memory.resize(size)
-        return memory
-    except SystemError:  # no mremap on this system: it has to be a copy
-        larger = _pages(size)
-        larger[: len(memory)] = memory[:]
-        return larger

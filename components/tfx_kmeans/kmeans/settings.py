@@ -7,6 +7,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.utils import json_utils
 
 from tfx_kmeans.graph import arguments
+from tfx_kmeans.kmeans import solving
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Settings:
     weight_feature: str | None = None
     missing: str = 'error'
     standardize: bool = False
+    solver: str = 'auto'
+    memory_budget: int = 4_000_000_000
     train_split: str = 'train'
     eval_split: str | None = 'eval'
 
@@ -50,6 +53,18 @@ class Settings:
             )
         if not isinstance(self.missing, RuntimeParameter):
             arguments.check_missing('missing', self.missing, self.distance)
+        if not isinstance(self.solver, RuntimeParameter):
+            solving.check_solver('solver', self.solver, self.weight_feature is not None)
+        if self.missing == 'partial' and self.solver not in ('auto', 'lloyd'):
+            raise ValueError(
+                f"missing='partial' goes with solver='auto' or 'lloyd', not {self.solver!r}: "
+                'others take whole rows'
+            )
+        if self.missing == 'partial' and self.init == 'k-means||':
+            raise ValueError(
+                "missing='partial' goes with init='k-means++' or 'random', not 'k-means||', which "
+                'takes whole rows'
+            )
 
     def to_exec_properties(self):
         """Returns the parameters as exec properties; those that are None are left out."""
@@ -111,6 +126,11 @@ def _check_positive(name, value):
     arguments.check_integer(name, value, at_least=1)
 
 
+def _check_memory(name, value):
+    arguments.check_integer(name, value, at_least=_LEAST_MEMORY)
+
+
+_LEAST_MEMORY = 10**8  # bytes; less would make many small files of rows that are put on disk
 _CHECKS = {
     'n_clusters': _check_positive,
     'features': _check_features,
@@ -124,6 +144,8 @@ _CHECKS = {
     'weight_feature': _check_optional_name,
     'missing': arguments.check_missing,
     'standardize': _check_bool,
+    'solver': _check_name,
+    'memory_budget': _check_memory,
     'train_split': _check_name,
     'eval_split': _check_optional_name,
 }
