@@ -26,6 +26,7 @@ setup(
         'numpy>=1.22',
     ],
     extras_require={
+        'kubeflow': ['kfp-pipeline-spec>=0.2.2'],
         'demo': ['matplotlib'],
         'test': ['hypothesis', 'pytest', 'pytest-timeout', 'ruff'],
     },
