@@ -156,7 +156,7 @@ class _Backend:
         for run in old:
             with self._asking(f'deleting the earlier schedule {run.recurring_run_id}'):
                 self._client.delete_recurring_run(run.recurring_run_id)
-        _LOGGER.info('Scheduled %s in place of %d earlier schedules', name, len(old))
+        _LOGGER.info('Scheduled %s%s', name, ', in place of an earlier schedule' if old else '')
         url = self._url(f'recurringrun/details/{recurring_run_id}')
         return {'recurring_run_id': recurring_run_id, 'url': url}
 
