@@ -1,6 +1,6 @@
 """Compiles the taxi pipeline for an open-source Kubeflow Pipelines v2 backend.
 
-    python kubeflow/kubeflow_runner.py
+python kubeflow/kubeflow_runner.py
 """
 
 import pathlib

@@ -7,3 +7,7 @@ class CentroidsError(ValueError):
 
 class UnsupportedVersionsError(ImportError):
     """The installed versions of TFX and Apache Beam are known not to work together."""
+
+
+class NodeFailedError(RuntimeError):
+    """A node of a rehearsed pipeline failed; the message ends with the node's own."""

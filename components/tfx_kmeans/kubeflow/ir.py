@@ -1,7 +1,6 @@
 """The compiled pipeline as files: IR YAML for an open-source backend, job JSON for Vertex."""
 
 import json
-import pathlib
 
 import yaml
 
