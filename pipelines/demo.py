@@ -73,7 +73,9 @@ def _run_pipeline(console, analyzer):
     logging.set_verbosity(logging.INFO)
     times = _NodeTimes(console)
     logging.get_absl_logger().addHandler(times)
-    pipeline = local_runner.create_pipeline(train_steps=TRAIN_STEPS, analyzer=analyzer)
+    pipeline = local_runner.create_pipeline(
+        train_args=tfx.proto.TrainArgs(num_steps=TRAIN_STEPS), analyzer=analyzer
+    )
     tfx.orchestration.LocalDagRunner().run(pipeline)
     return times.seconds
 

@@ -37,7 +37,11 @@ def create_pipeline(output=locations.OUTPUT, **options):
         pipeline_root=str(output / 'pipeline_root'),
         data_root=str(DATA),
         schema_path=str(locations.SCHEMA),
-        serving_model_dir=str(output / 'serving_model'),
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(
+                base_directory=str(output / 'serving_model')
+            )
+        ),
         metadata_path=str(output / 'metadata.sqlite'),
         **options,
     )

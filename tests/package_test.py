@@ -21,6 +21,7 @@ LAYERS = [
     'artifacts',
     'kmeans',
     'cluster_transform',
+    'kubeflow',
 ]
 LIBRARIES_OF_GRAPH = {'tensorflow', 'numpy', 'tfx_kmeans'}
 

@@ -1,4 +1,4 @@
-"""Which versions of TFX and Apache Beam work together: the one place that knows."""
+"""Which versions of TFX and Apache Beam work together, and what a TFX needs mended."""
 
 import importlib.metadata
 
@@ -9,6 +9,9 @@ from tfx_kmeans import errors
 _BEAM_RANGES = {
     '1.16': ('2.47', '2.63', 'a preprocessing_fn of two or more phases fails with newer ones'),
 }
+
+# first TFX line that was not seen to need it
+_PROPERTIES_FORGOTTEN_BEFORE = '1.22'
 
 
 def check_installed():
@@ -37,6 +40,11 @@ def check(tfx, beam):
             f'TFX {tfx} does not work with Apache Beam {beam} ({reason}): '
             f"pip install 'apache-beam>={first},<{end}'"
         )
+
+
+def kubeflow_compiler_forgets_properties():
+    """Whether the installed TFX leaves PROPERTIES out of artifact schemas for Kubeflow."""
+    return _release(_installed('tfx')) < _release(_PROPERTIES_FORGOTTEN_BEFORE)
 
 
 def _installed(distribution):

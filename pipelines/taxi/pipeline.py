@@ -16,11 +16,11 @@ def create_pipeline(
     pipeline_root,
     data_root,
     schema_path,
-    serving_model_dir,
-    metadata_path,
+    push_destination,
+    metadata_path=None,
     n_clusters=24,
-    train_steps=800,
-    eval_steps=40,
+    train_args=None,
+    eval_args=None,
     seed=0,
     analyzer=False,
     enable_cache=True,
@@ -28,16 +28,19 @@ def create_pipeline(
 ):
     """Builds the pipeline.
 
+    For Kubeflow, `data_root`, `schema_path`, `push_destination`, `n_clusters`, `train_args` and
+    `eval_args` may be RuntimeParameters; that of a message is of type str and holds it as JSON.
+
     Args:
         pipeline_name: str.
         pipeline_root: directory for what the nodes write.
         data_root: directory of CSV files of taxi trips.
         schema_path: the curated schema of these files, a pbtxt file.
-        serving_model_dir: directory that the blessed model is pushed to.
-        metadata_path: SQLite file of the metadata.
+        push_destination: tfx.proto.PushDestination: where the blessed model goes.
+        metadata_path: SQLite file of the metadata, or None where Kubeflow keeps them.
         n_clusters: how many zones to find.
-        train_steps: batches to train the model on.
-        eval_steps: batches to evaluate it on after each epoch.
+        train_args: tfx.proto.TrainArgs: how many batches to train the model on; None: 800.
+        eval_args: tfx.proto.EvalArgs: how many to evaluate it on after each epoch; None: 40.
         seed: of the clusters and of the model.
         analyzer: whether Transform finds the clusters, with the analyzers in its preprocessing_fn,
             instead of KMeans and ClusterTransform.
@@ -91,8 +94,8 @@ def create_pipeline(
         run_fn='taxi.model.run_fn',
         examples=features_from.outputs['transformed_examples'],
         transform_graph=features_from.outputs['transform_graph'],
-        train_args=tfx.proto.TrainArgs(num_steps=train_steps),
-        eval_args=tfx.proto.EvalArgs(num_steps=eval_steps),
+        train_args=train_args or tfx.proto.TrainArgs(num_steps=800),
+        eval_args=eval_args or tfx.proto.EvalArgs(num_steps=40),
         custom_config={'seed': seed},
     )
     evaluator = tfx.components.Evaluator(
@@ -103,9 +106,7 @@ def create_pipeline(
     pusher = tfx.components.Pusher(
         model=trainer.outputs['model'],
         model_blessing=evaluator.outputs['blessing'],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=serving_model_dir)
-        ),
+        push_destination=push_destination,
     )
     return tfx.dsl.Pipeline(
         pipeline_name=pipeline_name,
@@ -121,9 +122,8 @@ def create_pipeline(
             pusher,
         ],
         enable_cache=enable_cache,
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-            metadata_path
-        ),
+        metadata_connection_config=metadata_path
+        and tfx.orchestration.metadata.sqlite_metadata_connection_config(metadata_path),
         beam_pipeline_args=beam_pipeline_args,
     )
 

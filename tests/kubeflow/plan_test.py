@@ -70,5 +70,5 @@ def test_a_vertex_job_is_refused_with_advice(tmp_path):
 
 def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / 'p.yaml').write_text('')
-    with pytest.raises(ValueError, match='holds no compiled pipeline'):
+    with pytest.raises(ValueError, match='this is no compiled pipeline'):
         plan.read(tmp_path / 'p.yaml')

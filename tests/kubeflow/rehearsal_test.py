@@ -129,9 +129,7 @@ def test_parameters_that_the_backend_refuses_are_refused_before_anything_runs(
 
 def test_a_node_whose_parameter_is_not_of_its_type_fails(rehearse):
     node = handmade.node('', parameters={'steps': ('NUMBER_INTEGER', handmade.constant('ten'))})
-    with pytest.raises(
-        errors.NodeFailedError, match=r'A: parameter .steps. must be of type'
-    ):
+    with pytest.raises(errors.NodeFailedError, match=r'A: parameter .steps. must be of type'):
         rehearse({'A': node})
 
 

@@ -3,7 +3,6 @@ import json
 import pytest
 import tensorflow as tf
 from google.protobuf import json_format
-from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx import v1 as tfx
 from tfx.dsl.io import fileio
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
@@ -14,7 +13,7 @@ from tfx_kmeans import KMeans
 from tfx_kmeans.kubeflow import backend, run_executor, staging
 
 EXAMPLES = 'minio://bucket/root/pipeline/run/Other/salt/examples'
-METADATA = {'split_names': '["train"]'}
+METADATA = {'split_names': '["train", "eval"]'}
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +41,7 @@ def test_an_open_source_backend_gets_uris_and_properties_that_it_takes(root, ver
     staged = str(root / 'minio/bucket/root/pipeline/run')
     assert metadata.pop('told') == {
         'uri': f'{staged}/Other/salt/examples',
-        'splits': '["train"]',
+        'splits': METADATA['split_names'],
         'steps': 3,
         'directory_is_there': True,
     }
@@ -115,11 +114,9 @@ def test_example_gen_finds_the_newest_span_and_passes_it_on(root, tmp_path):
     run_executor.run(invocation.arguments())
     (made,) = backend.read_output_file(invocation.output_file).artifacts['examples'].artifacts
     metadata = json_format.MessageToDict(made.metadata)
-    assert metadata['span'] == 2
-    assert 'span-2/data.csv' in metadata['input_fingerprint'] or 'num_files:1' in str(metadata)
-    files = tf.io.gfile.glob(str(root / 'minio/bucket/**/Split-all/*')) or [
-        str(path) for path in root.rglob('Split-all/*')
-    ]
+    assert metadata['custom:span'] == 2
+    assert 'num_files:1' in metadata['input_fingerprint']
+    files = [str(path) for path in root.rglob('Split-train/*')]
     (first,) = tf.data.TFRecordDataset(files, 'GZIP').take(1).as_numpy_iterator()
     value = tf.train.Example.FromString(first).features.feature['x'].int64_list.value[0]
     assert str(value).startswith('2')

@@ -10,7 +10,7 @@ from tfx.types import standard_artifacts
 
 
 @tfx.dsl.components.component
-def Tell(  # noqa: N802: as TFX names components
+def Tell(
     examples: tfx.dsl.components.InputArtifact[standard_artifacts.Examples],
     model: tfx.dsl.components.OutputArtifact[standard_artifacts.Model],
     steps: tfx.dsl.components.Parameter[int],
@@ -31,7 +31,7 @@ def Tell(  # noqa: N802: as TFX names components
 
 
 @tfx.dsl.components.component
-def Linger(  # noqa: N802
+def Linger(
     model: tfx.dsl.components.OutputArtifact[standard_artifacts.Model],
 ):
     """Leaves a thread behind, as libraries do."""

@@ -11,7 +11,6 @@ _HOMES = {
     'local_run': 'tfx_kmeans.kubeflow.rehearsal',
     'submit': 'tfx_kmeans.kubeflow.submission',
     'Settings': 'tfx_kmeans.kubeflow.settings',
-    'ConfigMapVolume': 'tfx_kmeans.kubeflow.kubernetes',
     'PersistentVolume': 'tfx_kmeans.kubeflow.kubernetes',
     'SecretEnv': 'tfx_kmeans.kubeflow.kubernetes',
     'SecretVolume': 'tfx_kmeans.kubeflow.kubernetes',

@@ -2,10 +2,8 @@
 
 import dataclasses
 import graphlib
-import pathlib
 from typing import Any
 
-import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
@@ -72,19 +70,17 @@ def read(path):
     Raises:
         ValueError: the file is not such IR, or has what TFX never compiles to.
     """
-    documents = list(yaml.safe_load_all(pathlib.Path(path).read_text()))
-    if not documents or not isinstance(documents[0], dict):
-        raise ValueError(f'{path} holds no compiled pipeline')
-    if 'pipelineSpec' in documents[0]:
+    compiled = ir.Compiled.read(path)
+    if compiled.job is not None:
         raise ValueError(f'{path} is a job for Vertex; compile the pipeline without vertex=True')
-    version = documents[0].get('schemaVersion')
+    version = compiled.spec.get('schemaVersion')
     if version != ir.SCHEMA_VERSION:
         raise ValueError(
             f'{path} has schemaVersion {version!r}, and the backend wants {ir.SCHEMA_VERSION!r}; '
             'compile the pipeline with tfx_kmeans.kubeflow.compile'
         )
     try:
-        spec = json_format.ParseDict(documents[0], pipeline_spec_pb2.PipelineSpec())
+        spec = json_format.ParseDict(compiled.spec, pipeline_spec_pb2.PipelineSpec())
         deployment = json_format.ParseDict(
             json_format.MessageToDict(spec.deployment_spec),
             pipeline_spec_pb2.PipelineDeploymentConfig(),
@@ -96,7 +92,7 @@ def read(path):
         pipeline_root=spec.default_pipeline_root,
         parameters=spec.root.input_definitions.parameters,
         nodes=_in_order(path, spec, deployment),
-        has_kubernetes_settings=len(documents) > 1,
+        has_kubernetes_settings=bool(compiled.platforms),
     )
 
 
