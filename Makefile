@@ -1,5 +1,6 @@
 # make demo    sets everything up and runs the taxi pipeline on real data
 # make demo-analyzer  the same with the clusters found inside Transform
+# make kubeflow  compiles, checks and rehearses the pipeline for Kubeflow Pipelines
 # make test    sets everything up and runs the tests
 # make venv    sets everything up
 # make lint    checks style
@@ -10,13 +11,16 @@ LOCK := requirements/tfx-1.16.txt
 PYTHON_VERSION := 3.10
 PYTHON := $(VENV)/bin/python
 
-.PHONY: demo demo-analyzer test venv lint lock clean
+.PHONY: demo demo-analyzer kubeflow test venv lint lock clean
 
 demo: venv
 	@$(PYTHON) -W ignore pipelines/demo.py
 
 demo-analyzer: venv
 	@TFX_KMEANS_OUTPUT=output/analyzer $(PYTHON) -W ignore pipelines/demo.py --analyzer
+
+kubeflow: venv
+	@$(PYTHON) -W ignore kubeflow/rehearse.py
 
 test: venv lint
 	$(PYTHON) -m pytest

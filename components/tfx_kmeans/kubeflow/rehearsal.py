@@ -7,7 +7,9 @@ it sees what the launcher would have staged for it, and only what it leaves ther
 """
 
 import argparse
+import concurrent.futures
 import dataclasses
+import graphlib
 import itertools
 import json
 import pathlib
@@ -54,13 +56,14 @@ def local_run(
     backend=backends.NEWEST,
     store=None,
     env=None,
+    jobs=2,
     report=print,
 ):
     """Runs a compiled pipeline on this machine, without a cluster: a dress rehearsal.
 
-    The nodes run one after another under this Python, each with what the backend would give it:
-    staged files, untyped inputs, no empty directories. What they leave is read as strictly as the
-    backend reads it. Kubernetes settings, resources and caching are not rehearsed.
+    Each node runs under this Python with what the backend would give it: staged files, untyped
+    inputs, no empty directories. What it leaves is read as strictly as the backend reads it.
+    Kubernetes settings, resources and caching are not rehearsed.
 
     Args:
         ir_path: file that `compile` wrote, for an open-source backend.
@@ -73,6 +76,7 @@ def local_run(
         store: where the artifacts are kept, e.g. a stores.S3Store; if None, a directory below
             `workdir` plays the object store.
         env: further environment variables of the nodes, by name.
+        jobs: how many nodes may run at once.
         report: called with each line that tells how far the run is.
 
     Returns:
@@ -99,7 +103,7 @@ def local_run(
         env=env or {},
         report=report,
     )
-    return run.run(pipeline)
+    return run.run(pipeline, jobs)
 
 
 class _Run:
@@ -116,8 +120,10 @@ class _Run:
         self._ids = itertools.count(1)
         self._artifacts = {}
         self._parameters = {}
+        self._seconds = {}
+        self._skipped = set()
 
-    def run(self, pipeline):
+    def run(self, pipeline, jobs):
         logs = self._workdir / 'logs'
         logs.mkdir(parents=True, exist_ok=True)
         self._report(
@@ -126,19 +132,39 @@ class _Run:
         )
         if pipeline.has_kubernetes_settings:
             self._report('Its Kubernetes settings play no part here')
-        seconds, skipped = {}, set()
-        for node in pipeline.nodes:
-            started = time.monotonic()
-            if not skipped.isdisjoint(node.upstream) or not self._run_node(node):
-                skipped.add(node.name)
-                self._report(f'  {node.name:20} skipped')
-            else:
-                seconds[node.name] = time.monotonic() - started
-                self._report(f'  {node.name:20}{seconds[node.name]:6.1f} s')
-        outputs = {name: {} for name in seconds}
+        self._run_nodes({node.name: node for node in pipeline.nodes}, jobs)
+        outputs = {name: {} for name in self._seconds}
         for (name, key), artifact in self._artifacts.items():
             outputs[name][key] = artifact
-        return Result(outputs, seconds, tuple(sorted(skipped)), logs, self._store)
+        return Result(outputs, self._seconds, tuple(sorted(self._skipped)), logs, self._store)
+
+    def _run_nodes(self, nodes, jobs):
+        """Runs each node as soon as those before it are done."""
+        waiting = graphlib.TopologicalSorter({n: node.upstream for n, node in nodes.items()})
+        waiting.prepare()
+        running = set()
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            while waiting.is_active():
+                running |= {pool.submit(self._take, nodes[name]) for name in waiting.get_ready()}
+                done, running = concurrent.futures.wait(
+                    running, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                try:
+                    waiting.done(*(future.result() for future in done))
+                except errors.NodeFailedError:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+
+    def _take(self, node):
+        """Runs a node or skips it, and tells; returns its name."""
+        started = time.monotonic()
+        if not self._skipped.isdisjoint(node.upstream) or not self._run_node(node):
+            self._skipped.add(node.name)
+            self._report(f'  {node.name:20} skipped')
+        else:
+            self._seconds[node.name] = time.monotonic() - started
+            self._report(f'  {node.name:20}{self._seconds[node.name]:6.1f} s')
+        return node.name
 
     def _run_node(self, node):
         """Runs a node; returns whether its condition let it run."""
@@ -238,6 +264,9 @@ def main(arguments=None):
     )
     parser.add_argument('--workdir', help='directory for artifacts and logs')
     parser.add_argument('--pipeline-root', help='URI to keep artifacts below')
+    parser.add_argument(
+        '--jobs', type=int, default=2, help='how many nodes may run at once (default: %(default)s)'
+    )
     parser.add_argument('--backend', default=backends.NEWEST, help='version to be like')
     options = vars(parser.parse_args(arguments))
     declared = plan.read(options['ir_path']).parameters
