@@ -1,5 +1,6 @@
 # make demo    sets everything up and runs the taxi pipeline on real data
 # make demo-analyzer  the same with the clusters found inside Transform
+# make kubeflow  compiles, checks and rehearses the pipeline for Kubeflow Pipelines
 # make test    sets everything up and runs the tests
 # make venv    sets everything up
 # make kfp-venv  makes an environment with the kfp SDK alone, to submit pipelines from
@@ -14,13 +15,16 @@ PYTHON := $(VENV)/bin/python
 KFP_VENV := .venv-kfp
 KFP_LOCK := requirements/kfp.txt
 
-.PHONY: demo demo-analyzer test venv kfp-venv lint lock clean
+.PHONY: demo demo-analyzer kubeflow test venv kfp-venv lint lock clean
 
 demo: venv
 	@$(PYTHON) -W ignore pipelines/demo.py
 
 demo-analyzer: venv
 	@TFX_KMEANS_OUTPUT=output/analyzer $(PYTHON) -W ignore pipelines/demo.py --analyzer
+
+kubeflow: venv
+	@$(PYTHON) -W ignore kubeflow/rehearse.py
 
 test: venv kfp-venv lint
 	$(PYTHON) -m pytest

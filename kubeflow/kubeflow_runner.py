@@ -88,15 +88,15 @@ def run(output=None, image=IMAGE, vertex=False, pipeline_root=PIPELINE_ROOT):
     )
 
 
-def main():
-    """Parses the arguments and compiles."""
+def main(arguments=None):
+    """Parses the arguments (a list of str; None: those of the command line) and compiles."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--image', default=IMAGE, help='default: $TFX_KMEANS_IMAGE, or %(default)s')
     parser.add_argument('--output', help='file to write')
     parser.add_argument('--pipeline_root', default=PIPELINE_ROOT, help='default: %(default)s')
     parser.add_argument('--vertex', action='store_true', help='compile for Vertex AI Pipelines')
-    arguments = parser.parse_args()
-    run(arguments.output, arguments.image, arguments.vertex, arguments.pipeline_root)
+    options = parser.parse_args(arguments)
+    run(options.output, options.image, options.vertex, options.pipeline_root)
 
 
 if __name__ == '__main__':

@@ -61,6 +61,8 @@ def compile(pipeline, output, image, *, settings=None, nodes=None, vertex=False)
     compiled = _run_compiler(pipeline, image, vertex)
     mends.mend(compiled.spec, pipeline)
     _apply_settings(compiled, pipeline, by_node, vertex)
+    if not vertex:
+        _tell_containers_apart(compiled.spec)
     validation.validate(compiled)
     _write(output, compiled.to_text())
     return compiled
@@ -138,6 +140,21 @@ def _may_cache(node, pipeline, settings, vertex):
         return settings.cache
     # data that arguments merely name can change; Vertex runs the driver that looks at it
     return bool(pipeline.enable_cache and (vertex or node.inputs))
+
+
+def _tell_containers_apart(spec):
+    """Makes containers differ whose nodes do: the backend keeps one component for equal ones.
+
+    Two Transforms of which one materializes no examples have equal containers, and the outputs of
+    the second would be those of the first.
+    """
+    interfaces = {}
+    for name, component in sorted(spec['components'].items()):
+        container = spec['deploymentSpec']['executors'][component['executorLabel']].get('container')
+        if container:
+            interface = {**component, 'executorLabel': None}
+            if interfaces.setdefault(ir.to_json(container), interface) != interface:
+                container.setdefault('env', []).append({'name': 'KFP_COMPONENT', 'value': name})
 
 
 def _write(path, text):

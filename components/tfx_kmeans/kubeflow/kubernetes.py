@@ -79,7 +79,7 @@ class SecretVolume:
 
     def to_json(self):
         """Returns it in the form of the IR."""
-        return {'secretName': self.secret, 'mountPath': self.mount_path, 'optional': False}
+        return {'secretName': self.secret, 'mountPath': self.mount_path}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -207,17 +207,6 @@ def _holds_parameter(value):
     return bool(_NESTED_PARAMETER.search(text))
 
 
-def _untyped_parameters(node, pipeline, vertex, mounts):
-    for name, value in node.exec_properties.items():
-        if not isinstance(value, RuntimeParameter) or value.ptype:
-            continue
-        if value.default is not None and not isinstance(value.default, str):
-            yield (
-                f'{name} is a RuntimeParameter without a type, which makes a string of it; give '
-                f'{value.name!r} ptype={type(value.default).__name__}'
-            )
-
-
 def _unreachable_module_file(node, pipeline, vertex, mounts):
     """Finds a module file, packaged on compiling into a pipeline root that no container reads."""
     module_file = node.exec_properties.get('module_file')
@@ -260,7 +249,6 @@ _CHECKS = (
     _unsupported_inputs,
     _unusable_artifact_types,
     _unknown_values,
-    _untyped_parameters,
     _unreachable_module_file,
     _unusable_condition,
 )
