@@ -1,9 +1,11 @@
 # make demo    sets everything up and runs the taxi pipeline on real data
 # make demo-analyzer  the same with the clusters found inside Transform
+# make kubeflow  compiles, checks and rehearses the pipeline for Kubeflow Pipelines
 # make test    sets everything up and runs the tests
 # make test-other-line  runs the tests on the other line of TFX, and exchanges artifacts with it
 # make dist    builds wheel and sdist, and tries them in empty environments
 # make venv    sets everything up
+# make kfp-venv  makes an environment with the kfp SDK alone, to submit pipelines from
 # make lint    checks style
 # make lock    resolves the pinned requirements anew
 #
@@ -22,8 +24,11 @@ OTHER_LINE := $(filter-out $(LINE),1.16 1.21)
 VENV := .venv-$(LINE)
 LOCK := requirements/tfx-$(LINE).txt
 PYTHON := $(VENV)/bin/python
+# the kfp SDK that does not go with TFX 1.16
+KFP_VENV := .venv-kfp
+KFP_LOCK := requirements/kfp.txt
 
-.PHONY: demo demo-analyzer test test-other-line dist venv lint lock clean line
+.PHONY: demo demo-analyzer kubeflow test test-other-line dist venv kfp-venv lint lock clean line
 
 demo: line venv
 	@$(PYTHON) -W ignore pipelines/demo.py
@@ -31,12 +36,15 @@ demo: line venv
 demo-analyzer: line venv
 	@TFX_KMEANS_OUTPUT=output/analyzer $(PYTHON) -W ignore pipelines/demo.py --analyzer
 
-test: line venv lint
+kubeflow: line venv
+	@$(PYTHON) -W ignore kubeflow/rehearse.py
+
+test: line venv kfp-venv lint
 	$(PYTHON) -m pytest
 
 # on this machine if it can run the other line, in a root file system of its own if not
 OTHER_MAKE = $(shell requirements/choose_line.sh $(OTHER_LINE) >/dev/null 2>&1 && echo $(MAKE) \
-    || echo requirements/debian13.sh make VENV=/venv) TFX=$(OTHER_LINE)
+    || echo requirements/debian13.sh make VENV=/venv KFP_VENV=/venv-kfp) TFX=$(OTHER_LINE)
 # where each line leaves what it wrote for the other to read
 test-other-line: export TFX_KMEANS_EXCHANGE := $(abspath output/exchange)
 EXCHANGE_TEST := $(PYTHON) -m pytest tests/pipelines/exchange_test.py
@@ -59,6 +67,11 @@ line:
 
 venv: $(VENV)/.complete
 
+kfp-venv: $(KFP_VENV)/.complete
+
+$(KFP_VENV)/.complete: $(KFP_LOCK) requirements/make_venv.sh
+	@requirements/make_venv.sh $(KFP_VENV) $(KFP_LOCK) $(PYTHON_VERSION)
+
 $(VENV)/.complete: $(LOCK) setup.py requirements/make_venv.sh
 	@requirements/make_venv.sh $(VENV) $(LOCK) $(PYTHON_VERSION)
 
@@ -74,6 +87,8 @@ resolve = $(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --no-annot
 lock: venv
 	$(call resolve,1.16,3.10,2_28)
 	$(call resolve,1.21,3.13,2_39)
+	$(VENV)/bin/uv pip compile --quiet --system-certs --upgrade --no-annotate --no-header \
+	    --python-version 3.10 $(KFP_LOCK:.txt=.in) --output-file $(KFP_LOCK)
 
 clean:
-	rm -rf .venv-1.16 .venv-1.21 build dist output
+	rm -rf .venv-1.16 .venv-1.21 $(KFP_VENV) build dist output

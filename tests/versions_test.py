@@ -40,3 +40,11 @@ def test_components_refuse_a_bad_pair_before_they_load_anything(tmp_path, compon
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert 'TFX 1.16.0 does not work with Apache Beam 2.63.0' in done.stdout
     assert done.stdout.strip().endswith('set()')
+
+
+@pytest.mark.parametrize(
+    ('tfx', 'requirement'), [('1.16.0', 'kfp==2.5.0'), ('1.21.0', 'kfp'), (None, 'kfp')]
+)
+def test_the_kfp_sdk_is_one_that_goes_with_tfx(monkeypatch, tfx, requirement):
+    monkeypatch.setattr(versions, '_installed', {'tfx': tfx}.get)
+    assert versions.kfp_requirement() == requirement

@@ -21,3 +21,7 @@ class PipelineError(ValueError):
         count = len(self.problems)
         head = f'{count} problem{"s" if count > 1 else ""} with the pipeline on Kubeflow Pipelines:'
         super().__init__('\n  - '.join([head, *self.problems]))
+
+
+class NodeFailedError(RuntimeError):
+    """A node of a rehearsed pipeline failed; the message ends with the node's own."""

@@ -10,6 +10,9 @@ from tfx_kmeans import errors
 _BEAM_RANGES = {
     '1.16': ('2.47', '2.63', 'a preprocessing_fn of two or more phases fails with newer ones'),
 }
+# the kfp SDK that can be installed beside a TFX line, where not every one can: those after 2.5 want
+# a protobuf that TensorFlow 2.16 does not
+_KFP_REQUIREMENTS = {'1.16': 'kfp==2.5.0'}
 
 # first TFX line that was not seen to need it
 _PROPERTIES_FORGOTTEN_BEFORE = '1.22'
@@ -32,7 +35,7 @@ def check(tfx, beam):
     Raises:
         UnsupportedVersionsError: naming both versions and the requirement to install.
     """
-    line = '.'.join(tfx.split('.')[:2])
+    line = _line(tfx)
     if line not in _BEAM_RANGES:
         return
     first, end, reason = _BEAM_RANGES[line]
@@ -46,6 +49,15 @@ def check(tfx, beam):
 def kubeflow_compiler_forgets_properties():
     """Whether the installed TFX leaves PROPERTIES out of artifact schemas for Kubeflow."""
     return _release(_installed('tfx')) < _release(_PROPERTIES_FORGOTTEN_BEFORE)
+
+
+def kfp_requirement():
+    """Returns the requirement (str) of the kfp SDK that goes with the installed TFX."""
+    return _KFP_REQUIREMENTS.get(_line(_installed('tfx') or ''), 'kfp')
+
+
+def _line(tfx):
+    return '.'.join(tfx.split('.')[:2])
 
 
 def _installed(distribution):

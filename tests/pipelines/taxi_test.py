@@ -1,4 +1,4 @@
-"""The taxi pipeline as `make demo` runs it."""
+"""The taxi pipeline as `make demo` runs it, once for all tests."""
 
 import pathlib
 import sys
@@ -14,23 +14,18 @@ from support import demos
 from taxi import comparison, features
 from tfx_kmeans import Clustering
 
-NODES = {
-    'CsvExampleGen', 'StatisticsGen', 'ImportSchemaGen', 'ExampleValidator', 'Transform', 'KMeans',
-    'ClusterTransform', 'Trainer', 'Evaluator', 'Pusher',
-}  # fmt: skip
-
 
 def test_demo_runs_every_node_and_pushes_the_blessed_model(demo):
     output, _ = demo
     done = metadata_store_pb2.Execution.COMPLETE
-    assert {node for node, state in demos.executions(output) if state == done} == NODES
+    assert {node for node, state in demos.executions(output) if state == done} == demos.NODES
     assert (demos.newest(output / 'serving_model') / 'saved_model.pb').exists()
 
 
 def test_demo_prints_times_sizes_aucs_and_places_and_no_warnings(demo):
     output, printed = demo
     clustering = Clustering.read(str(demos.newest(output / 'pipeline_root/KMeans/centroids')))
-    for node in NODES:
+    for node in demos.NODES:
         assert f'  {node} ' in printed
     assert f'0: {clustering.cluster_weights[0]:.0f}' in printed
     assert 'with clusters' in printed
@@ -103,4 +98,4 @@ def test_tfx_command_line_runs_it_and_a_second_run_reuses_every_node(demo):
     ran = demos.run(output, tfx, 'run', 'create', '--engine=local', '--pipeline_name=taxi-kmeans')
     assert ran.returncode == 0, ran.stdout + ran.stderr
     added = demos.executions(output)[len(before) :]
-    assert dict(added) == dict.fromkeys(NODES, metadata_store_pb2.Execution.CACHED)
+    assert dict(added) == dict.fromkeys(demos.NODES, metadata_store_pb2.Execution.CACHED)

@@ -11,6 +11,10 @@ import tensorflow_transform as tft
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
+NODES = {
+    'CsvExampleGen', 'StatisticsGen', 'ImportSchemaGen', 'ExampleValidator', 'Transform', 'KMeans',
+    'ClusterTransform', 'Trainer', 'Evaluator', 'Pusher',
+}  # fmt: skip
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 
 # run in a process of its own, which has nothing but TensorFlow
@@ -92,11 +96,17 @@ def executions(output):
 
 def materialised(output, node, split):
     """What a Transform or ClusterTransform wrote, as a dict of arrays."""
-    graph = tft.TFTransformOutput(newest(output / 'pipeline_root' / node / 'transform_graph'))
-    examples = newest(output / 'pipeline_root' / node / 'transformed_examples')
+    outputs = output / 'pipeline_root' / node
+    graph, examples = (newest(outputs / k) for k in ('transform_graph', 'transformed_examples'))
+    return read_transformed(graph, examples, split)
+
+
+def read_transformed(graph, examples, split):
+    """A split of transformed examples, as a dict of arrays."""
+    spec = tft.TFTransformOutput(str(graph)).transformed_feature_spec()
     files = tf.io.gfile.glob(str(examples / f'Split-{split}' / '*'))
     serialized = list(tf.data.TFRecordDataset(files, 'GZIP').as_numpy_iterator())
-    parsed = tf.io.parse_example(serialized, graph.transformed_feature_spec())
+    parsed = tf.io.parse_example(serialized, spec)
     return {key: value.numpy() for key, value in parsed.items()}
 
 
