@@ -3,6 +3,7 @@
 # make kubeflow  compiles, checks and rehearses the pipeline for Kubeflow Pipelines
 # make test    sets everything up and runs the tests
 # make test-other-line  runs the tests on the other line of TFX, and exchanges artifacts with it
+# make bench   measures graph.fit beside other libraries, and writes benchmarks/RESULTS.md
 # make dist    builds wheel and sdist, and tries them in empty environments
 # make venv    sets everything up
 # make kfp-venv  makes an environment with the kfp SDK alone, to submit pipelines from
@@ -27,8 +28,10 @@ PYTHON := $(VENV)/bin/python
 # the kfp SDK that does not go with TFX 1.16
 KFP_VENV := .venv-kfp
 KFP_LOCK := requirements/kfp.txt
+# with the libraries that ours is measured beside
+BENCH_VENV := .venv-bench
 
-.PHONY: demo demo-analyzer kubeflow test test-other-line dist venv kfp-venv lint lock clean line
+.PHONY: demo demo-analyzer kubeflow test test-other-line dist bench venv kfp-venv lint lock clean line
 
 demo: line venv
 	@$(PYTHON) -W ignore pipelines/demo.py
@@ -62,6 +65,12 @@ dist: line venv
 	@$(PYTHON) -m build --no-isolation --outdir dist . >output/build.log
 	@requirements/try_dist.sh $(PYTHON) $(LOCK) dist/*
 
+bench: line $(BENCH_VENV)/.complete
+	@$(BENCH_VENV)/bin/python -W ignore benchmarks/fit.py
+
+$(BENCH_VENV)/.complete: $(LOCK) requirements/bench.txt setup.py requirements/make_venv.sh
+	@requirements/make_venv.sh $(BENCH_VENV) $(LOCK) $(PYTHON_VERSION) requirements/bench.txt
+
 line:
 	@echo 'TFX $(LINE) on Python $(PYTHON_VERSION): $(WHY)'
 
@@ -91,4 +100,4 @@ lock: venv
 	    --python-version 3.10 $(KFP_LOCK:.txt=.in) --output-file $(KFP_LOCK)
 
 clean:
-	rm -rf .venv-1.16 .venv-1.21 $(KFP_VENV) build dist output
+	rm -rf .venv-1.16 .venv-1.21 $(KFP_VENV) $(BENCH_VENV) build dist output

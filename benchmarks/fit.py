@@ -129,7 +129,7 @@ LIBRARIES = {
     'faiss': with_faiss,
 }
 OURS = 'tfx-kmeans'
-_MOST_FOR_ELKAN = 3e9  # n * d * k: beyond, it takes minutes
+_MOST_FOR_ELKAN = 1e9  # n * d * k: beyond, it takes minutes
 
 
 def main():

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Makes the virtual environment for a line of TFX and installs its lock and this package into it.
-#   requirements/make_venv.sh DIRECTORY LOCK PYTHON_VERSION
+#   requirements/make_venv.sh DIRECTORY LOCK PYTHON_VERSION [MORE_REQUIREMENTS]
 set -eu
-directory=$1 lock=$2 version=$3
+directory=$1 lock=$2 version=$3 more=${4:-}
 
 # With the system's certificates, as pip has them: many a company has one of its own.
 install() {
@@ -35,5 +35,6 @@ rm -rf "$directory"
 uv_pin=$(grep '^uv==' "$lock")
 try_thrice "$directory/bin/python" -m pip install --quiet --disable-pip-version-check "$uv_pin"
 try_thrice install --requirement "$lock"
+[ -z "$more" ] || try_thrice install --requirement "$lock" --requirement "$more"
 try_thrice install --no-deps --editable .
 touch "$directory/.complete"
