@@ -4,7 +4,7 @@ An ordinary TFX pipeline but for two nodes, `KMeans` and `ClusterTransform`, or,
 but for what its preprocessing_fn calls.
 """
 
-from tensorflow_model_analysis import sdk as tfma
+from tensorflow_model_analysis.proto import config_pb2
 from tfx import v1 as tfx
 
 from taxi import features
@@ -130,28 +130,28 @@ def create_pipeline(
 
 def _eval_config():
     """The model is blessed if its AUC over all trips is above 0.9."""
-    all_trips = tfma.SlicingSpec()
-    threshold = tfma.PerSliceMetricThreshold(
+    all_trips = config_pb2.SlicingSpec()
+    threshold = config_pb2.PerSliceMetricThreshold(
         slicing_specs=[all_trips],
-        threshold=tfma.MetricThreshold(
-            value_threshold=tfma.GenericValueThreshold(lower_bound={'value': 0.9})
+        threshold=config_pb2.MetricThreshold(
+            value_threshold=config_pb2.GenericValueThreshold(lower_bound={'value': 0.9})
         ),
     )
-    return tfma.EvalConfig(
+    return config_pb2.EvalConfig(
         model_specs=[
-            tfma.ModelSpec(
+            config_pb2.ModelSpec(
                 signature_name='serving_default',
                 prediction_key='big_tip',
                 label_key=features.transformed_name(features.LABEL),
                 preprocessing_function_names=['transform_features'],
             )
         ],
-        slicing_specs=[all_trips, tfma.SlicingSpec(feature_keys=['payment_type'])],
+        slicing_specs=[all_trips, config_pb2.SlicingSpec(feature_keys=['payment_type'])],
         metrics_specs=[
-            tfma.MetricsSpec(
+            config_pb2.MetricsSpec(
                 metrics=[
-                    tfma.MetricConfig(class_name='ExampleCount'),
-                    tfma.MetricConfig(class_name='AUC', per_slice_thresholds=[threshold]),
+                    config_pb2.MetricConfig(class_name='ExampleCount'),
+                    config_pb2.MetricConfig(class_name='AUC', per_slice_thresholds=[threshold]),
                 ],
             )
         ],

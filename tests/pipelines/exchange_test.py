@@ -56,7 +56,7 @@ def served(written):
 
 def leave(output, own):
     """Copies what a run of the demo wrote, and what its models say, to `own`."""
-    unfinished = own.with_name('unfinished')
+    unfinished = own.with_name(f'{own.name}-unfinished')
     for name, node in LEFT.items():
         shutil.copytree(demos.newest(output / 'pipeline_root' / node), unfinished / name)
     pushed = shutil.copytree(demos.newest(output / 'serving_model'), unfinished / 'pushed')

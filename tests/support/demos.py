@@ -34,6 +34,8 @@ np.savez(output, served_id=served['zone_id'], big_tip=served['big_tip'], **trans
 def run(output, *command):
     environment = {
         **os.environ,
+        # as in an activated environment: TFX's command line calls pip by its name
+        'PATH': f'{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
         'TFX_KMEANS_OUTPUT': str(output),
         'HOME': str(output),
         'PYTHONWARNINGS': 'default::DeprecationWarning',
