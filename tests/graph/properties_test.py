@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as numpy_strategies
 
 from support import reference
 from tfx_kmeans import graph
+from tfx_kmeans.graph import nearest
 
 
 def fit_with_gaps(points, k, *, weights=None, **options):
@@ -26,9 +27,20 @@ def fit_with_gaps(points, k, *, weights=None, **options):
     return graph.fit(points, k, weights=[*weights, 0], missing='partial', **options)
 
 
+def fit_many_rows(points, k, *, weights=None, **options):
+    """The solver for many rows; rows without weight fill up to few sizes, each compiled once."""
+    missing = next(size for size in (256, 8192, 16384) if size >= len(points)) - len(points)
+    weights = np.ones(len(points)) if weights is None else weights
+    points = np.concatenate([points, np.repeat(points[:1], missing, axis=0)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nearest, '_WORTH_COMPILING', 1)
+        return graph.fit(points, k, weights=[*weights, *[0] * missing], **options)
+
+
 # each takes points, k, weights, init, max_iter, tol and seed, and gives a FitResult
 SOLVERS = {
     'lloyd': graph.fit,
+    'many rows': fit_many_rows,
     'partial': fit_with_gaps,
 }
 EVERY_SOLVER = pytest.mark.parametrize('fit', SOLVERS.values(), ids=SOLVERS)
