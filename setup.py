@@ -24,6 +24,7 @@ setup(
         'numpy>=1.22',
     ],
     extras_require={
+        'kubeflow': ['kfp-pipeline-spec>=0.2.2'],
         'demo': ['matplotlib'],
         # stores.S3Store
         's3': ['boto3'],
