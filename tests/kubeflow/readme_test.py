@@ -40,14 +40,15 @@ def test_files_that_are_named_exist():
         assert (GUIDE.parent.parent / path).exists(), path
 
 
-def test_options_of_submitting_are_known():
+@pytest.mark.parametrize('module', ['submission', 'rehearsal'])
+def test_options_of_the_commands_are_known(module):
     known = subprocess.run(
-        [sys.executable, '-m', 'tfx_kmeans.kubeflow.submission', '--help'],
+        [sys.executable, '-m', f'tfx_kmeans.kubeflow.{module}', '--help'],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    commands = re.findall(r'kubeflow\.submission ((?:.*\\\n)*.*)', '\n'.join(fences('sh')))
+    commands = re.findall(rf'kubeflow\.{module} ((?:.*\\\n)*.*)', '\n'.join(fences('sh')))
     assert commands
     for option in re.findall(r'(?<= )--[a-z-]+', ' '.join(commands)):
         assert option in known, option

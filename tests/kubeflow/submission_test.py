@@ -19,6 +19,8 @@ from tfx_kmeans.kubeflow import submission
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 KFP_PYTHON = REPOSITORY / '.venv-kfp' / 'bin' / 'python'
+# the compiled taxi pipeline, which has Kubernetes settings
+TAXI = pathlib.Path(__file__).parent / 'golden' / 'taxi-kmeans.yaml'
 DATA = {'data_root': '/data/trips'}
 
 
@@ -412,18 +414,9 @@ def test_the_command_line_ends_with_one_line_on_what_is_wrong(backend, package):
     )
 
 
-@pytest.fixture(scope='module')
-def taxi(tmp_path_factory):
-    """The compiled taxi pipeline, which has Kubernetes settings."""
-    path = tmp_path_factory.mktemp('taxi') / 'taxi-kmeans.yaml'
-    runner = REPOSITORY / 'kubeflow' / 'kubeflow_runner.py'
-    subprocess.run([sys.executable, runner, '--image=zones:1', f'--output={path}'], check=True)
-    return path
-
-
-def test_the_compiled_taxi_pipeline_is_taken(submit_with, backend, taxi):
+def test_the_compiled_taxi_pipeline_is_taken(submit_with, backend):
     parameters = {'n_clusters': 12, 'data_root': '/mnt/taxi/data'}
-    submitted = submit_with(taxi, parameters=parameters, cron='0 2 * * *')
+    submitted = submit_with(TAXI, parameters=parameters, cron='0 2 * * *')
     version = only(backend.versions)
     assert version['pipeline_spec']['pipelineInfo']['name'] == 'taxi-kmeans'
     executors = version['platform_spec']['platforms']['kubernetes']['deploymentSpec']['executors']
@@ -432,7 +425,7 @@ def test_the_compiled_taxi_pipeline_is_taken(submit_with, backend, taxi):
     assert scheduled['runtime_config']['parameters'] == parameters
 
 
-def test_the_newer_sdk_parses_both_documents(taxi):
+def test_the_newer_sdk_parses_both_documents():
     """Kubernetes settings, too, into the message that the backend's driver reads."""
     code = (
         'import sys; from google.protobuf import json_format; '
@@ -445,7 +438,7 @@ def test_the_newer_sdk_parses_both_documents(taxi):
         'print(document["pipeline_spec"]["pipelineInfo"]["name"], *spec["executors"])'
     )
     done = subprocess.run(
-        [KFP_PYTHON, '-c', code, taxi], capture_output=True, text=True, check=True
+        [KFP_PYTHON, '-c', code, TAXI], capture_output=True, text=True, check=True
     )
     name, *labels = done.stdout.split()
     assert name == 'taxi-kmeans'
