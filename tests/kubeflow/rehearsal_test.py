@@ -189,6 +189,22 @@ if attempt < 2:
     assert list(result.seconds) == ['A']
 
 
+def test_nodes_that_do_not_depend_on_each_other_run_at_once(rehearse, tmp_path):
+    # each waits for the other
+    code = """
+import pathlib, time
+pathlib.Path({mine!r}).touch()
+while not os.path.exists({other!r}):
+    time.sleep(0.01)
+"""
+    a, b = str(tmp_path / 'a'), str(tmp_path / 'b')
+    nodes = {
+        'A': handmade.node(code.format(mine=a, other=b)),
+        'B': handmade.node(code.format(mine=b, other=a)),
+    }
+    assert set(rehearse(nodes, jobs=2)[0].seconds) == {'A', 'B'}
+
+
 def test_environment_comes_from_the_pipeline_and_from_the_caller(rehearse):
     node = handmade.node("print(os.environ['ONE'], os.environ['TWO'])")
     node['executor']['container']['env'] = [{'name': 'ONE', 'value': '1'}]
@@ -283,6 +299,7 @@ def test_a_node_that_relies_on_the_entrypoint_of_its_image_is_refused(rehearse):
     ('options', 'message'),
     [
         ({'backend': '1.8'}, "backend must be a version such as '2.5' or '2.15', got '1.8'"),
+        ({'jobs': 0}, 'jobs must be at least 1, got 0'),
         ({'pipeline_root': '/tmp/root'}, "pipeline_root must begin with .*; got '/tmp/root'"),
     ],
 )

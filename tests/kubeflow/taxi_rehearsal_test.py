@@ -50,7 +50,9 @@ def test_clusters_are_those_of_the_local_runner_to_the_bit(rehearsal, demo):
 def test_trips_get_the_ids_that_they_get_from_the_local_runner(rehearsal, demo, split):
     here, local = read(rehearsal, split), demos.materialised(demo[0], 'ClusterTransform', split)
     assert set(here) == set(local)
-    names = sorted(here)
+    # what is scaled differs in its last bits from run to run: Beam sums in no fixed order
+    names = sorted(set(here) - {features.transformed_name(key) for key in features.DENSE})
+    assert features.ZONE_ID in names
     actual, expected = (demos.sorted_rows([found[n] for n in names]) for found in (here, local))
     assert len(actual) > 4000
     np.testing.assert_array_equal(actual, expected)

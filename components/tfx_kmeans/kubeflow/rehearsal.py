@@ -93,6 +93,8 @@ def local_run(
     if not staging.Staging().is_staged(root):
         schemes = ', '.join(f'{scheme}://' for scheme in staging.DIRECTORIES)
         raise ValueError(f'pipeline_root must begin with one of {schemes}; got {root!r}')
+    if jobs < 1:
+        raise ValueError(f'jobs must be at least 1, got {jobs}')
     workdir = pathlib.Path(workdir or pathlib.Path('rehearsal', pipeline.name)).resolve()
     run = _Run(
         values=values,
