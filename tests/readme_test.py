@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from tfx import types
 from tfx.types import standard_artifacts
 
@@ -53,7 +54,10 @@ def test_centroids_from_elsewhere(points, tmp_path, monkeypatch):
 
 def test_k_means_in_your_own_graph(points):
     labels = points[:, 0] > np.median(points[:, 0])
-    left = run_section('K-means in your own graph', points=points, labels=labels.astype(float))
+    dataset = tf.data.Dataset.from_tensor_slices(points).batch(64)
+    left = run_section(
+        'K-means in your own graph', points=points, dataset=dataset, labels=labels.astype(float)
+    )
     assert left['weights'].shape == (len(points), 20)
     trained = left['model'].layers[0].get_weights()[0]
     assert np.any(np.abs(trained - left['fitted'].centroids) > 1e-6)

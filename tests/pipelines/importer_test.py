@@ -4,6 +4,7 @@ import importlib.util
 
 import numpy as np
 import pytest
+from ml_metadata import metadata_store
 from sklearn import cluster
 from tfx import v1 as tfx
 from tfx.types import standard_artifacts
@@ -15,7 +16,8 @@ NAMES = ['x', 'pair']  # x, x, -x
 
 
 def numpy_clustering(points, directory):
-    np.save(directory / 'centroids.npy', np.quantile(points, [0.1, 0.5, 0.9], axis=0))
+    quantiles = np.quantile(points[:, :1], [0.1, 0.5, 0.9], axis=0)
+    np.save(directory / 'centroids.npy', quantiles * [1, 1, -1])
     array = np.load(directory / 'centroids.npy')
     return Clustering.from_array(array, NAMES, [1, 2], output_prefix='numpy')
 
@@ -116,6 +118,6 @@ def test_the_centroids_are_in_the_metadata_of_the_pipeline(imported):
     config = tfx.orchestration.metadata.sqlite_metadata_connection_config(
         str(directory / 'metadata.sqlite')
     )
-    with tfx.orchestration.metadata.Metadata(config) as metadata:
-        known = metadata.store.get_artifacts_by_type(Centroids.TYPE_NAME)
+    store = metadata_store.MetadataStore(config)
+    known = store.get_artifacts_by_type(Centroids.TYPE_NAME)
     assert {artifact.uri for artifact in known} == {str(directory / name) for name in clusterings}

@@ -266,7 +266,7 @@ def test_what_cannot_be_placed_is_told(x, options, match):
 
 
 def test_rows_with_gaps_are_placed_by_what_is_observed_where_it_is_asked_for():
-    points = [[0.0, NAN], [NAN, 9.0], [NAN, NAN]]
+    points = [[0.0, np.nan], [np.nan, 9.0], [np.nan, np.nan]]
     centroids = [[1.0, 0.0], [9.0, 8.0]]
     found = tfx_kmeans.apply_kmeans(tf.constant(points), centroids, missing='partial')
     assert found.ids.numpy().tolist() == [0, 1, 2]
