@@ -13,25 +13,13 @@ def few_rows_count_as_many(monkeypatch):
     monkeypatch.setattr(nearest, '_WORTH_COMPILING', 1)
 
 
-def assert_equals_reference(points, init, weights=None, **settings):
-    found = graph.fit(points, len(init), init=init, weights=weights, **settings)
-    wanted = reference.lloyd(points, init, weights, **settings)
-    scale = reference.spread(points) if settings.get('distance') != 'cosine' else 1.0
-    np.testing.assert_allclose(found.centroids, wanted.centroids, rtol=0, atol=1e-6 * scale)
-    assert found.n_iter == wanted.n_iter
-    assert bool(found.converged) == wanted.converged
-    np.testing.assert_allclose(found.inertia_history, wanted.inertia_history, rtol=1e-6)
-    np.testing.assert_allclose(found.cluster_weights, wanted.cluster_weights, rtol=1e-12)
-    return found
-
-
 @pytest.mark.parametrize('distance', reference.DISTANCES)
 @pytest.mark.parametrize('weighted', [False, True])
 @pytest.mark.parametrize('d', [3, 12])  # compared by differences, and by products
 def test_every_iteration_is_that_of_the_reference(d, weighted, distance):
     for seed in range(3):
         points, weights, init = reference.sample(seed, n=900, d=d, k=7)
-        found = assert_equals_reference(
+        found = reference.assert_followed(
             points, init, weights if weighted else None, tol=0.0, distance=distance
         )
         assert found.n_iter > 5
@@ -40,7 +28,7 @@ def test_every_iteration_is_that_of_the_reference(d, weighted, distance):
 @pytest.mark.parametrize('k', [1, 2, 9, 40])
 def test_any_number_of_clusters_fills_the_lanes(k):
     points, _, init = reference.sample(3, n=400, d=2, k=k)
-    assert_equals_reference(points, init, tol=1e-4)
+    reference.assert_followed(points, init, tol=1e-4)
 
 
 @pytest.mark.parametrize('weighted', [False, True])
@@ -48,7 +36,7 @@ def test_any_number_of_clusters_fills_the_lanes(k):
 def test_empty_clusters_are_given_the_farthest_rows(seed, weighted):
     points, weights, init = reference.sample(seed, n=300, d=3, k=6)
     init[2:] += np.float32(100) * np.arange(1, 5, dtype=np.float32)[:, np.newaxis]
-    assert_equals_reference(points, init, weights if weighted else None)
+    reference.assert_followed(points, init, weights if weighted else None)
 
 
 def test_rows_on_their_centroids_leave_no_inertia():

@@ -18,25 +18,12 @@ CASES = pytest.mark.parametrize(
 )
 
 
-def assert_equals_reference(points, init, weights, **settings):
-    found = graph.fit(points, len(init), init=init, weights=weights, **settings)
-    wanted = reference.lloyd(points, init, weights, **settings)
-    scale = reference.spread(points) if settings.get('distance') != 'cosine' else 1.0
-    np.testing.assert_allclose(found.centroids, wanted.centroids, rtol=0, atol=1e-6 * scale)
-    assert found.n_iter == wanted.n_iter
-    assert bool(found.converged) == wanted.converged
-    np.testing.assert_allclose(found.inertia, wanted.inertia, rtol=1e-6)
-    np.testing.assert_allclose(found.inertia_history, wanted.inertia_history, rtol=1e-6)
-    np.testing.assert_allclose(found.cluster_weights, wanted.cluster_weights, rtol=1e-12)
-    return found
-
-
 @CASES
 @pytest.mark.parametrize('seed', SEEDS)
 def test_one_iteration_equals_the_reference(seed, distance, weighted, dtype):
     points, weights, init = reference.sample(seed)
     weights = weights if weighted else None
-    found = assert_equals_reference(
+    found = reference.assert_followed(
         points.astype(dtype), init, weights, max_iter=1, distance=distance
     )
     assert found.n_iter == 1
@@ -47,7 +34,7 @@ def test_one_iteration_equals_the_reference(seed, distance, weighted, dtype):
 def test_a_fit_to_convergence_equals_the_reference(seed, distance, weighted, dtype):
     points, weights, init = reference.sample(seed)
     weights = weights if weighted else None
-    found = assert_equals_reference(points.astype(dtype), init, weights, distance=distance)
+    found = reference.assert_followed(points.astype(dtype), init, weights, distance=distance)
     assert found.n_iter > 3
     assert found.converged
 
@@ -59,7 +46,7 @@ def test_the_tolerance_stops_a_run_where_the_reference_stops(seed, tol, distance
     points, weights, init = reference.sample(seed)
     points[:, 0] += 2  # a mean whose length matters to the variance of unit vectors
     init[:, 0] += 2
-    assert_equals_reference(points, init, weights, tol=tol, distance=distance)
+    reference.assert_followed(points, init, weights, tol=tol, distance=distance)
 
 
 @pytest.mark.parametrize('seed', SEEDS)
@@ -139,7 +126,7 @@ def test_hand_computed_fit():
 
 def test_a_cluster_that_begins_far_away_is_given_a_row():
     points = np.array([[0, 0], [0.5, 0], [0.5, 1], [1, 1]])
-    found = assert_equals_reference(points, np.array([[0.5, 0.5], [3, 3]]), None)
+    found = reference.assert_followed(points, np.array([[0.5, 0.5], [3, 3]]), None)
     assert found.n_iter == 3
     assert found.inertia == 0.25
     np.testing.assert_array_equal(found.cluster_weights, [2, 2])
@@ -148,7 +135,7 @@ def test_a_cluster_that_begins_far_away_is_given_a_row():
 def test_all_empty_clusters_are_given_the_farthest_rows():
     points = np.array([[-10.0, -9.5, -9, -8.5, -8, -1, 1, 9, 9.5, 10]]).T
     init = np.full([3, 1], -10.0)
-    found = assert_equals_reference(points, init, None, max_iter=1)
+    found = reference.assert_followed(points, init, None, max_iter=1)
     np.testing.assert_allclose(found.centroids, [[-36 / 8], [10], [9.5]], rtol=1e-6)
 
 
@@ -166,7 +153,7 @@ def test_several_empty_clusters_equal_the_reference(seed, weighted, distance):
     points, weights, init = reference.sample(seed)
     init[1:4] = init[0]  # three begin where another does, so they stay empty
     weights = weights if weighted else None
-    found = assert_equals_reference(points, init, weights, distance=distance)
+    found = reference.assert_followed(points, init, weights, distance=distance)
     assert np.all(found.cluster_weights > 0)
     assert np.all(np.diff(found.inertia_history) <= 1e-6 * found.inertia_history[0])
 
@@ -176,7 +163,7 @@ def test_a_row_without_weight_is_never_moved_into_an_empty_cluster():
     init[1:4] = init[0]
     points[7] = 30  # by far the farthest
     weights[7] = 0.0
-    found = assert_equals_reference(points, init, weights)
+    found = reference.assert_followed(points, init, weights)
     assert np.abs(found.centroids).max() < 10
 
 

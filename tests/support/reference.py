@@ -7,6 +7,8 @@ import typing
 
 import numpy as np
 
+from tfx_kmeans import graph
+
 DISTANCES = ('squared_euclidean', 'cosine')
 
 
@@ -120,3 +122,17 @@ def blobs(seed, k=8, d=2, per_blob=50):
     places = np.pad(places, [[0, 0], [0, d - 2]])
     heaps = rng.permutation(np.repeat(np.arange(k), per_blob))
     return (places[heaps] + rng.normal(size=(k * per_blob, d))).astype(np.float32), heaps
+
+
+def assert_followed(points, init, weights=None, **settings):
+    """Asserts that graph.fit does what `lloyd` does in each iteration; returns what it found."""
+    found = graph.fit(points, len(init), init=init, weights=weights, **settings)
+    wanted = lloyd(points, init, weights, **settings)
+    scale = spread(points) if settings.get('distance') != 'cosine' else 1.0
+    np.testing.assert_allclose(found.centroids, wanted.centroids, rtol=0, atol=1e-6 * scale)
+    assert found.n_iter == wanted.n_iter
+    assert bool(found.converged) == wanted.converged
+    np.testing.assert_allclose(found.inertia, wanted.inertia, rtol=1e-6)
+    np.testing.assert_allclose(found.inertia_history, wanted.inertia_history, rtol=1e-6)
+    np.testing.assert_allclose(found.cluster_weights, wanted.cluster_weights, rtol=1e-12)
+    return found

@@ -100,11 +100,15 @@ class EveryRow:
 
     def first(self, centroids):
         """Places the rows for the first time: a state for `follow`, and Statistics."""
-        return (), _pass(self.rows, centroids)
+        return (), self.look_at_all(centroids)
 
     def follow(self, _, updated, state):
         """Places the rows after the centroids moved: the next state, and Statistics."""
-        return state, _pass(self.rows, updated)
+        return state, self.look_at_all(updated)
+
+    def look_at_all(self, centroids):
+        """Places every row: Statistics of `centroids`."""
+        return _pass(self.rows, centroids)
 
     def update(self, centroids, state, statistics):
         """The next centroids, float32 `[k, d]`."""

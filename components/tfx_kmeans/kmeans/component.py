@@ -101,7 +101,8 @@ class KMeans(base_component.BaseComponent):
             features: names of dense numeric transformed features, scalars or vectors; None takes
                 all dense float ones (a float label among them, so name them where there is one).
             output_prefix: downstream features are called `<output_prefix>_id` and so on.
-            init: 'k-means++' (greedy, as in scikit-learn) or 'random'.
+            init: 'k-means++' (greedy, as in scikit-learn), 'k-means||' (the same from candidates
+                that a few passes over the rows draw: for many clusters) or 'random'.
             n_init: runs from different seedings, of which the one of least inertia is kept.
             max_iter: the most updates in a run; under the solver 'minibatch' the most epochs.
             tol: a run has converged when the squared movement of all centroids together is at most

@@ -4,7 +4,7 @@ import typing
 
 import tensorflow as tf
 
-from tfx_kmeans.graph import blocks
+from tfx_kmeans.graph import blocks, lloyd
 from tfx_kmeans.graph.partial import rows as rows_lib
 
 
@@ -23,20 +23,12 @@ class _Statistics(typing.NamedTuple):
     inertia: tf.Tensor
 
 
-class EveryRow:
-    """How rows with gaps find their clusters in lloyd.solve, see lloyd.EveryRow."""
+class EveryRow(lloyd.EveryRow):
+    """How rows with gaps, partial.rows.Rows with an observed value each, find their clusters."""
 
-    def __init__(self, rows):
-        """Places `rows`, partial.rows.Rows, each with an observed value."""
-        self.rows = rows
-
-    def first(self, centroids):
-        """Places the rows for the first time: a state for `follow`, and _Statistics."""
-        return (), _pass(self.rows, centroids)
-
-    def follow(self, _, updated, state):
-        """Places the rows after the centroids moved: the next state, and _Statistics."""
-        return state, _pass(self.rows, updated)
+    def look_at_all(self, centroids):
+        """Places every row: _Statistics of `centroids`."""
+        return _pass(self.rows, centroids)
 
     def update(self, centroids, _, statistics):
         """The next centroids, float32 `[k, d]`."""
