@@ -1,6 +1,6 @@
 """kmeans_centroids in TFX's Transform: quality beside scikit-learn, speed, memory, and its cache.
 
-    .venv/bin/python benchmarks/analyzers.py
+    .venv-1.16/bin/python benchmarks/analyzers.py
 
 Each data set is written as gzip TFRecord files of tf.Example and analysed by TFX's Transform on
 Beam's local runner, in a process of its own whose base is its peak after a run on the first

@@ -1,6 +1,6 @@
 """What the KMeans executor spends beyond reading, parsing and fitting.
 
-    .venv/bin/python benchmarks/executor_reading.py --rows 1000000 --features 16
+    .venv-1.16/bin/python benchmarks/executor_reading.py --rows 1000000 --features 16
 
 Reading and parsing alone, in the fastest of three ways to write it with tf.data, alternates with
 whole runs of the executor, of which the time inside the fit is taken off: by the clock on the wall,

@@ -1,6 +1,6 @@
 """What the taxi pipeline compiles to, held in golden/ so that a review shows what a change does.
 
-RENEW_GOLDEN=1 .venv/bin/python -m pytest tests/kubeflow/golden_test.py
+RENEW_GOLDEN=1 .venv-1.16/bin/python -m pytest tests/kubeflow/golden_test.py
 
 writes the files anew. They are the same on every supported line of TFX but for its version, which
 is not compared.
