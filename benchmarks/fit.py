@@ -144,10 +144,13 @@ def main():
         return
     fit_few_rows()  # TensorFlow and the others are loaded once, which is no part of a fit
     numbers = range(len(CASES)) if arguments.only is None else [arguments.only]
-    tables = write_tables([measure(number, arguments.turns) for number in numbers])
+    results = []
+    for number in numbers:
+        results.append(measure(number, arguments.turns))
+        tables = write_tables(results)
+        if arguments.only is None:
+            RESULTS.write_text(tables)  # so that a run that is cut short leaves what it has
     print(tables)
-    if arguments.only is None:
-        RESULTS.write_text(tables)
 
 
 def fit_few_rows():
