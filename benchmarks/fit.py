@@ -15,7 +15,7 @@ import json
 import math
 import os
 import pathlib
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -218,7 +218,9 @@ def measure_memory(library, folder):
 
 
 def _peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # not getrusage: its peak is also that of the process this one was started from
+    status = pathlib.Path('/proc/self/status').read_text()
+    return int(re.search(r'VmHWM:\s+(\d+) kB', status)[1]) / 1024
 
 
 def write_tables(results):
