@@ -121,3 +121,16 @@ def test_a_solver_may_be_known_at_run_time_only():
 def test_channels_of_another_type_are_refused_by_name():
     with pytest.raises(TypeError, match='transform_graph'):
         make(transform_graph=types.Channel(type=standard_artifacts.Examples))
+
+
+def test_rows_with_gaps_may_have_a_solver_that_is_known_at_run_time_only():
+    component = make(missing='partial', solver=RuntimeParameter('solver', str))
+    properties = {**component.exec_properties, 'solver': 'minibatch'}
+    with pytest.raises(ValueError, match=r"missing='partial' goes with .* not 'minibatch'"):
+        Settings.from_exec_properties(properties)
+
+
+@pytest.mark.parametrize('option', [{'solver': 'minibatch'}, {'init': 'k-means||'}])
+def test_what_takes_whole_rows_is_refused_for_rows_with_gaps(option):
+    with pytest.raises(ValueError, match="missing='partial' goes with"):
+        make(missing='partial', **option)

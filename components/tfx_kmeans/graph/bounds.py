@@ -169,7 +169,7 @@ def _follow(rows, centroids, updated, placement):
 @functools.partial(tf.function, autograph=False, jit_compile=True)
 def _reached(bounds, ids, lost):
     """Whether rows have lost all of their slack: bool `[n]`."""
-    return bounds <= tf.gather(lost, ids)
+    return tf.logical_not(bounds > tf.gather(lost, ids))  # NaN, of infinite moves, is in doubt
 
 
 def _longest_of_others(moves):

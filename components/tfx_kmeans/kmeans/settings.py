@@ -55,7 +55,11 @@ class Settings:
             arguments.check_missing('missing', self.missing, self.distance)
         if not isinstance(self.solver, RuntimeParameter):
             solving.check_solver('solver', self.solver, self.weight_feature is not None)
-        if self.missing == 'partial' and self.solver not in ('auto', 'lloyd'):
+        whole_rows = not isinstance(self.solver, RuntimeParameter) and self.solver not in (
+            'auto',
+            'lloyd',
+        )
+        if self.missing == 'partial' and whole_rows:
             raise ValueError(
                 f"missing='partial' goes with solver='auto' or 'lloyd', not {self.solver!r}: "
                 'others take whole rows'
