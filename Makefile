@@ -67,6 +67,7 @@ dist: line venv
 
 bench: line $(BENCH_VENV)/.complete
 	@$(BENCH_VENV)/bin/python -W ignore benchmarks/fit.py
+	@$(BENCH_VENV)/bin/python -W ignore benchmarks/solvers.py
 
 $(BENCH_VENV)/.complete: $(LOCK) requirements/bench.txt setup.py requirements/make_venv.sh
 	@requirements/make_venv.sh $(BENCH_VENV) $(LOCK) $(PYTHON_VERSION) requirements/bench.txt

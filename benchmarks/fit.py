@@ -26,8 +26,8 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 warnings.filterwarnings('ignore')
 
 import numpy as np
+import results
 
-RESULTS = pathlib.Path(__file__).with_name('RESULTS.md')
 TOL, MAX_ITER = 1e-4, 300
 TURNS = 3
 # rows, columns, clusters
@@ -144,12 +144,13 @@ def main():
         return
     fit_few_rows()  # TensorFlow and the others are loaded once, which is no part of a fit
     numbers = range(len(CASES)) if arguments.only is None else [arguments.only]
-    results = []
+    measured = []
     for number in numbers:
-        results.append(measure(number, arguments.turns))
-        tables = write_tables(results)
+        measured.append(measure(number, arguments.turns))
+        tables = write_tables(measured)
         if arguments.only is None:
-            RESULTS.write_text(tables)  # so that a run that is cut short leaves what it has
+            # so that a run that is cut short leaves what it has
+            results.write('graph.fit beside other libraries', tables)
     print(tables)
 
 
@@ -212,71 +213,49 @@ def measure_memory(library, folder):
     rows, init = np.load(f'{folder}/rows.npy'), np.load(f'{folder}/init.npy')
     few = rows[:64].copy()
     fit(few, few[:3].copy(), **({'n_iter': 2} if library == 'faiss' else {}))
-    base = _peak()
+    base = peak()
     fit(rows, init, **({'n_iter': 3} if library == 'faiss' else {}))
-    return _peak() - base
+    return peak() - base
 
 
-def _peak():
+def peak():
+    """Peak memory of this process so far, in megabytes."""
     # not getrusage: its peak is also that of the process this one was started from
     status = pathlib.Path('/proc/self/status').read_text()
     return int(re.search(r'VmHWM:\s+(\d+) kB', status)[1]) / 1024
 
 
-def write_tables(results):
+def write_tables(measured):
     """Markdown of all results."""
-    lines = [
-        '# graph.fit beside other libraries',
-        '',
-        f'`make bench` on {os.cpu_count()} cores, {_versions()}; seconds of a whole fit from '
-        'given centroids to convergence, best of the turns; in brackets the iterations. *First* is '
-        'the first fit of a shape in a process, in which TensorFlow traces and compiles. The ratio '
-        'is the time of the fastest rival over ours.',
-        '',
-    ]
+    packages = ('tensorflow', 'scikit-learn', 'scikit-learn-intelex', 'faiss-cpu')
     names = [name for name in LIBRARIES if name != OURS]
-    lines += [
-        '| data | rows x columns, k | tfx-kmeans | first | ' + ' | '.join(names) + ' | ratio '
-        '| inertia / least |',
-        '|---' * (len(names) + 6) + '|',
-    ]
-    ratios = []
-    for found in results:
+    lines, memory, ratios = [], [], []
+    for found in measured:
         name, n, d, k = found['case']
         rivals = [found[rival] for rival in names if rival in found]
         ratios.append(min(rival['seconds'] for rival in rivals) / found[OURS]['seconds'])
         least = min(rival['inertia'] for rival in [found[OURS], *rivals])
-        cells = [_cell(found.get(rival)) for rival in [OURS, *names]]
+        cells = [_cell(found.get(library)) for library in [OURS, *names]]
         cells.insert(1, f'{found["first"]:.2f}')
-        lines.append(
-            f'| {name} | {n:,} x {d}, {k} | '
-            + ' | '.join(cells)
-            + f' | {ratios[-1]:.2f} | {found[OURS]["inertia"] / least:.5f} |'
-        )
+        relative = f'{found[OURS]["inertia"] / least:.5f}'
+        lines.append([name, f'{n:,} x {d}, {k}', *cells, f'{ratios[-1]:.2f}', relative])
+        cells = [f'{found[lib]["megabytes"]:.0f}' if lib in found else '-' for lib in LIBRARIES]
+        memory.append([f'{name}, {n:,} x {d}, {k}', *cells])
     mean = math.exp(sum(math.log(ratio) for ratio in ratios) / len(ratios))
-    lines += ['', f'Geometric mean of the ratios to the fastest rival: {mean:.2f}', '']
-    lines += [
-        f'| peak memory, MB above the rows | {" | ".join([OURS, *names])} |',
-        '|---' * (len(names) + 2) + '|',
-    ]
-    for found in results:
-        name, n, d, k = found['case']
-        cells = [
-            f'{found[lib]["megabytes"]:.0f}' if lib in found else '-' for lib in [OURS, *names]
-        ]
-        lines.append(f'| {name}, {n:,} x {d}, {k} | ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines) + '\n'
+    header = ['data', 'rows x columns, k', OURS, 'first', *names, 'ratio', 'inertia / least']
+    return (
+        f'`make bench` on {results.machine(*packages)}; seconds of a whole fit from given '
+        'centroids to convergence, best of the turns; in brackets the iterations. *First* is the '
+        'first fit of a shape in a process, in which TensorFlow traces and compiles. The ratio is '
+        'the time of the fastest rival over ours.\n\n'
+        + results.table(header, lines)
+        + f'\nGeometric mean of the ratios to the fastest rival: {mean:.2f}\n\n'
+        + results.table(['peak memory, MB above the rows', *LIBRARIES], memory)
+    )
 
 
 def _cell(found):
     return f'{found["seconds"]:.2f} ({found["n_iter"]})' if found else '-'
-
-
-def _versions():
-    import importlib.metadata
-
-    packages = ('tensorflow', 'scikit-learn', 'scikit-learn-intelex', 'faiss-cpu')
-    return ', '.join(f'{name} {importlib.metadata.version(name)}' for name in packages)
 
 
 if __name__ == '__main__':

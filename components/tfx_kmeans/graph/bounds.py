@@ -188,7 +188,8 @@ class _All:
         self.count = self.padded_count = rows.count
 
     def block(self, first, stop):
-        return self.rows.block(first, stop)
+        """Rows `[first, stop)` of these, not prepared."""
+        return self.rows.points[first:stop]
 
     def take(self, vector, first, stop):
         return vector[first:stop]
@@ -206,7 +207,7 @@ class _Picked:
         (indices,) = blocks.map_blocks(self._find, rows.count, _ROWS_PER_SEARCH, [tf.int32])
         self.count = tf.size(indices)
         self.padded_count = tf.maximum(
-            self.count, nearest.block_rows(rows.points.shape[0], n_clusters)
+            self.count, nearest.block_rows(*rows.points.shape, n_clusters)
         )
         self._padded = tf.pad(indices, [[0, self.padded_count - self.count]])
 
@@ -214,7 +215,7 @@ class _Picked:
         return [start + tf.cast(tf.where(self._mask[start:stop])[:, 0], tf.int32)]
 
     def block(self, first, stop):
-        return self.rows.gather(self._padded[first:stop])
+        return tf.gather(self.rows.points, self._padded[first:stop])
 
     def take(self, vector, first, stop):
         return tf.gather(vector, self._padded[first:stop])
@@ -229,8 +230,8 @@ class _Picked:
 def _place(chosen, centroids, placement):
     """Places the chosen rows, _All or _Picked, and carries the totals along."""
     n_clusters, width = centroids.shape
-    targets = nearest.Targets(centroids)
-    size = nearest.block_rows(chosen.rows.points.shape[0], n_clusters)
+    targets = nearest.Targets(chosen.rows, centroids)
+    size = nearest.block_rows(*chosen.rows.points.shape, n_clusters)
     n_blocks = (chosen.count + size - 1) // size
 
     def body(index, ids, bounds, totals):
@@ -245,7 +246,8 @@ def _place(chosen, centroids, placement):
         weights = None
         if chosen.rows.weights is not None:
             weights = chosen.take(chosen.rows.weights, start, stop)
-        totals += _change(block[start - first :], weights, old_ids, found.ids, n_clusters)
+        block = block[start - first :]
+        totals += _change(chosen.rows, block, weights, old_ids, found.ids, n_clusters)
         ids = ids.write(index, found.ids)
         bounds = bounds.write(index, found.slack + tf.gather(placement.drift, found.ids))
         return index + 1, ids, bounds, totals
@@ -264,19 +266,20 @@ def _place(chosen, centroids, placement):
     )
 
 
-def _change(block, weights, old_ids, ids, n_clusters):
+def _change(rows, block, weights, old_ids, ids, n_clusters):
     """What the rows of a block that changed clusters take along: float64 `[k, d + 2]`."""
     if old_ids is None:
-        return tf.math.unsorted_segment_sum(_terms(block, weights), ids, n_clusters)
+        return tf.math.unsorted_segment_sum(_terms(rows, block, weights), ids, n_clusters)
     moved = tf.where(old_ids != ids)[:, 0]
-    terms = _terms(tf.gather(block, moved), None if weights is None else tf.gather(weights, moved))
+    moved_weights = None if weights is None else tf.gather(weights, moved)
+    terms = _terms(rows, tf.gather(block, moved), moved_weights)
     both_ids = tf.concat([tf.gather(ids, moved), tf.gather(old_ids, moved)], axis=0)
     return tf.math.unsorted_segment_sum(tf.concat([terms, -terms], axis=0), both_ids, n_clusters)
 
 
-def _terms(block, weights):
-    """What each row adds to the totals of its cluster: float64 `[b, d + 2]`."""
-    block = tf.cast(block, tf.float64)
+def _terms(rows, block, weights):
+    """What each row of a block adds to the totals of its cluster: float64 `[b, d + 2]`."""
+    block = tf.cast(rows.prepare(block), tf.float64)
     if weights is None:
         return tf.pad(block, [[0, 0], [0, 2]], constant_values=1.0)
     weights = tf.cast(weights, tf.float64)[:, tf.newaxis]
@@ -290,7 +293,8 @@ def _sum_up_anew(rows, placement):
     def step(start, stop, totals):
         weights = None if rows.weights is None else rows.weights[start:stop]
         ids = placement.ids[start:stop]
-        return [totals + _change(rows.block(start, stop), weights, None, ids, n_clusters)]
+        block = rows.points[start:stop]
+        return [totals + _change(rows, block, weights, None, ids, n_clusters)]
 
     rows_per_block = blocks.block_rows(rows.points.shape[1])
     (totals,) = blocks.reduce_blocks(

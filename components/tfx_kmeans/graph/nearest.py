@@ -5,6 +5,8 @@ import typing
 
 import tensorflow as tf
 
+from tfx_kmeans.graph import rows as rows_lib
+
 # centroids compared in one go: more would not stay in the registers of a core
 _LANES = 8
 _FAR = 3e38  # the squared distance of what fills up the last lanes
@@ -12,6 +14,7 @@ _FAR_AWAY = 1e18  # and a coordinate of it
 _FEW_COLUMNS = 8  # so many columns are faster by differences than by a matrix product
 _BLOCK_DISTANCES = 1 << 20  # 4 MiB of float32
 _LEAST_BLOCK, _MOST_BLOCK = 1024, 8192
+_MOST_BLOCK_OF_FEW = 32768  # of _FEW_COLUMNS, without any products
 # below this number of distances in a pass, compiling the comparison costs more than it saves
 _WORTH_COMPILING = 1 << 23
 # what float32 may get wrong in |x|^2 - 2xc + |c|^2, as a share of |x|^2 + |c|^2
@@ -34,10 +37,11 @@ class TwoNearest(typing.NamedTuple):
 class Targets:
     """Centroids, laid out for comparing blocks of rows with all of them."""
 
-    def __init__(self, centroids):
-        """Lays out `centroids`, float32 `[k, d]`."""
+    def __init__(self, rows, centroids):
+        """Lays out `centroids`, float32 `[k, d]`, for blocks of `rows`, rows_lib.Rows."""
         filling = [[0, -centroids.shape[0] % _LANES], [0, 0]]
         squares = tf.reduce_sum(tf.square(centroids), axis=1)
+        self._rows = rows
         self._farthest = tf.reduce_max(squares)
         self._squares = tf.pad(squares, filling[:1], constant_values=_FAR)
         self._centroids = tf.pad(centroids, filling, constant_values=_FAR_AWAY)
@@ -46,19 +50,23 @@ class Targets:
         """Finds the two nearest centroids of each row of a block: TwoNearest.
 
         Args:
-            block: float32 `[b, d]`, both static.
+            block: `[b, d]`, both static, of the caller's data, not yet prepared.
         """
+        preparation = block, self._rows.shift, self._rows.scale, self._rows.distance
         if block.shape[1] <= _FEW_COLUMNS:
-            return TwoNearest(*_compare_columns(tf.transpose(block), self._centroids))
+            return TwoNearest(*_compare_columns(*preparation, self._centroids))
+        block, squares = _prepare(*preparation)
         products = tf.matmul(self._centroids, block, transpose_b=True)
-        squares = tf.linalg.matvec(tf.square(block), tf.ones([block.shape[1]]))
         return TwoNearest(*_compare_products(products, squares, self._squares, self._farthest))
 
 
-def block_rows(n_rows, n_clusters):
+def block_rows(n_rows, width, n_clusters):
     """Rows of a block, an int: a power of two, at most n_rows."""
-    rows = _MOST_BLOCK
-    while rows > n_rows or (rows > _LEAST_BLOCK and rows * n_clusters > _BLOCK_DISTANCES):
+    few = width <= _FEW_COLUMNS
+    rows = _MOST_BLOCK_OF_FEW if few else _MOST_BLOCK
+    while rows > n_rows or (
+        rows > _LEAST_BLOCK and not few and rows * n_clusters > _BLOCK_DISTANCES
+    ):
         rows //= 2
     return rows
 
@@ -68,13 +76,24 @@ def worth_compiling(n_rows, n_clusters):
     return n_rows is not None and n_rows * n_clusters >= _WORTH_COMPILING
 
 
-@functools.partial(tf.function, autograph=False, jit_compile=True)
-def _compare_columns(columns, centroids):
-    """Ids and slack of the rows whose columns are `[d, b]`, from differences.
+# what float32 rows are made of is compiled, too: a broadcast costs more than the comparison
+_compiled = functools.partial(tf.function, autograph=False, jit_compile=True)
+
+
+@_compiled
+def _prepare(block, shift, scale, distance):
+    """Prepared rows of a block, and their squared lengths."""
+    block = rows_lib.prepare(block, shift, scale, distance)
+    return block, tf.reduce_sum(tf.square(block), axis=1)
+
+
+@_compiled
+def _compare_columns(block, shift, scale, distance, centroids):
+    """Ids and slack of rows of few columns, from differences.
 
     One walk over the rows for _LANES centroids; in plain operations it would be one for each.
     """
-    columns = tf.unstack(columns)
+    columns = tf.unstack(rows_lib.prepare(block, shift, scale, distance), axis=1)
 
     def distances_to(group):
         lanes = tf.slice(centroids, [group * _LANES, 0], [_LANES, len(columns)])
@@ -85,7 +104,7 @@ def _compare_columns(columns, centroids):
     return ids, tf.sqrt(second) - tf.sqrt(least)
 
 
-@functools.partial(tf.function, autograph=False, jit_compile=True)
+@_compiled
 def _compare_products(products, row_squares, squares, farthest):
     """Ids and slack of rows by their products with the centroids `[k, b]`."""
     n_rows = products.shape[1]

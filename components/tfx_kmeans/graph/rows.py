@@ -48,9 +48,7 @@ class Rows:
 
     def prepare(self, rows):
         """Brings rows `[b, d]` of the caller's data into the solvers' space, as float32."""
-        if self.distance == 'cosine':
-            return tf.cast(normalise(rows), tf.float32)
-        return tf.cast((rows - self.shift) * self.scale, tf.float32)
+        return prepare(rows, self.shift, self.scale, self.distance)
 
     def restore(self, rows):
         """Brings float64 rows `[k, d]` of the solvers' space back, in the dtype of `points`."""
@@ -73,6 +71,13 @@ class Rows:
         if self.distance == 'cosine':
             return tf.constant(0.5, tf.float64)
         return 1.0 / tf.square(tf.cast(self.scale, tf.float64))
+
+
+def prepare(rows, shift, scale, distance):
+    """Rows.prepare, for use where Rows cannot be passed."""
+    if distance == 'cosine':
+        return tf.cast(normalise(rows), tf.float32)
+    return tf.cast((rows - shift) * scale, tf.float32)
 
 
 def normalise(rows):
