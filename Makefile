@@ -42,6 +42,7 @@ demo-analyzer: line venv
 kubeflow: line venv
 	@$(PYTHON) -W ignore kubeflow/rehearse.py
 
+test: export TFX_KMEANS_KFP_VENV := $(abspath $(KFP_VENV))
 test: line venv kfp-venv lint
 	$(PYTHON) -m pytest
 
