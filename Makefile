@@ -42,8 +42,10 @@ demo-analyzer: line venv
 kubeflow: line venv
 	@$(PYTHON) -W ignore kubeflow/rehearse.py
 
+# in two processes, with the tests of a file in one of them: they share what is expensive to make
+test: export TFX_KMEANS_KFP_VENV := $(abspath $(KFP_VENV))
 test: line venv kfp-venv lint
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 # on this machine if it can run the other line, in a root file system of its own if not
 OTHER_MAKE = $(shell requirements/choose_line.sh $(OTHER_LINE) >/dev/null 2>&1 && echo $(MAKE) \

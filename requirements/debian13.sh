@@ -99,8 +99,10 @@ share_file() {
 copy_checkout() {
     rm -rf -- "$root/checkout" "$root"/tmp/*
     mkdir "$root/checkout"
+    # nor what tests that run meanwhile are writing
     tar --exclude-vcs --exclude='./.venv*' --exclude=./output --exclude=./build --exclude=./dist \
-        --exclude=__pycache__ -c . | tar -x -C "$root/checkout"
+        --exclude=__pycache__ --exclude=./.hypothesis --exclude='./.*_cache' -c . |
+        tar -x -C "$root/checkout"
 }
 
 enter() {

@@ -10,11 +10,13 @@ from taxi import features
 from tfx_kmeans import Clustering
 
 pytestmark = pytest.mark.timeout(1800)
+# nodes that run code of this repository
+OURS = ['Transform', 'KMeans', 'ClusterTransform', 'Trainer']
 
 
 @pytest.fixture(scope='module')
 def rehearsal(tmp_path_factory):
-    """The finished rehearsal: a function that finds an artifact, and what was printed."""
+    """The finished rehearsal: a function that finds an output, and what was printed."""
     output = tmp_path_factory.mktemp('rehearsal')
     done = demos.run(output, sys.executable, '-W', 'ignore', 'kubeflow/rehearse.py')
     assert done.returncode == 0, done.stdout + done.stderr
@@ -36,6 +38,12 @@ def test_every_node_runs_and_the_blessed_model_is_pushed(rehearsal):
     assert 'skipped' not in printed
     assert 'blessed and pushed' in printed
     assert len(printed.splitlines()) < 25
+
+
+@pytest.mark.parametrize('node', OURS)
+def test_nothing_in_our_code_calls_what_is_deprecated(rehearsal, node):
+    find, _ = rehearsal
+    demos.assert_no_deprecations_of_ours(find(node, 'executor-logs'))
 
 
 def test_clusters_are_those_of_the_local_runner_to_the_bit(rehearsal, demo):

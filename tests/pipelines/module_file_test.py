@@ -66,6 +66,9 @@ def test_module_file_and_two_centroids_run_on_beam_worker_processes(raw, tmp_pat
         module_file=str(tmp_path / 'second_stage.py'),
         custom_config={'factor': 2.0},
         disable_statistics=True,
+    ).with_beam_pipeline_args(
+        # the other nodes stay in this process: each worker takes seconds to import TFX
+        ['--direct_running_mode=multi_processing', '--direct_num_workers=2']
     )
     pipeline = tfx.dsl.Pipeline(
         pipeline_name='module-file',
@@ -74,7 +77,6 @@ def test_module_file_and_two_centroids_run_on_beam_worker_processes(raw, tmp_pat
         metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
             str(tmp_path / 'metadata.sqlite')
         ),
-        beam_pipeline_args=['--direct_running_mode=multi_processing', '--direct_num_workers=2'],
     )
     tfx.orchestration.LocalDagRunner().run(pipeline)
 

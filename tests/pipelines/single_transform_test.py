@@ -36,6 +36,10 @@ def test_demo_runs_every_node_and_tells_what_came_of_it(demo):
     assert '16 places shared by pick-ups and drop-offs' in printed
 
 
+def test_nothing_in_our_code_calls_what_is_deprecated(demo):
+    demos.assert_no_deprecations_of_ours(demo[0] / 'demo.log')
+
+
 def test_served_ids_are_those_that_transform_materialised(demo, served):
     written = demos.materialised(demo[0], 'Transform', 'eval')
     keys = [*features.COORDINATES, 'fare_xf', 'trip_start_hour_xf', *IDS]

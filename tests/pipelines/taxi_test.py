@@ -35,11 +35,7 @@ def test_demo_prints_times_sizes_aucs_and_places_and_no_warnings(demo):
 
 
 def test_nothing_in_our_code_calls_what_is_deprecated(demo):
-    log = (demo[0] / 'demo.log').read_text()
-    warned = [line for line in log.splitlines() if 'DeprecationWarning: ' in line]
-    ours = [str(demos.REPOSITORY / folder) for folder in ('components', 'pipelines')]
-    assert warned, 'the log shows no warning, not even one of a library'
-    assert not [line for line in warned if line.startswith(tuple(ours))]
+    demos.assert_no_deprecations_of_ours(demo[0] / 'demo.log')
 
 
 def test_demo_draws_the_clusters(demo):

@@ -82,6 +82,14 @@ def serve_model(model, examples, directory):
     return np.load(result)
 
 
+def assert_no_deprecations_of_ours(log):
+    """Checks that `log` has warnings of deprecations, of which none is about our code."""
+    warned = [line for line in log.read_text().splitlines() if 'DeprecationWarning: ' in line]
+    ours = [str(REPOSITORY / folder) for folder in ('components', 'pipelines', 'kubeflow')]
+    assert warned, 'the log shows no warning, not even one of a library'
+    assert not [line for line in warned if line.startswith(tuple(ours))]
+
+
 def newest(directory):
     return max(directory.iterdir(), key=lambda path: int(path.name))
 
