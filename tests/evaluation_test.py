@@ -15,6 +15,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 SCHEMA = REPOSITORY / 'schemas' / 'evaluation.schema.json'
 FIRST = {
     'train': None,
+    'baseline': None,
     'training_shift': None,
     'baseline_shift': None,
     'stability': None,
@@ -94,6 +95,9 @@ def test_key_figures_are_those_that_are_known():
     assert made['training_psi'] == pytest.approx(0.1)
     assert made['baseline_jensen_shannon'] == pytest.approx(0.01)
     assert (made['kept_share'], made['adjusted_rand']) == (0.8, 0.6)
+    assert made['inertia_ratio'] == pytest.approx(0.6 / 0.5)
+    assert made['baseline_inertia_ratio'] == pytest.approx(0.6 / 1.2)
+    assert made['silhouette_drop'] == pytest.approx(-0.1)
     judged = dataclasses.replace(evaluations.make().eval, silhouette=None)
     assert set(evaluations.make(**FIRST, eval=judged).figures) == {
         'inertia_per_row', 'davies_bouldin', 'calinski_harabasz', 'smallest_cluster_share',
@@ -133,7 +137,15 @@ WRONG_PARTS = {
     'edges': ({'distance_edges': np.zeros(4)}, 'distance_edges has length 4 and should have 3'),
     'levels': ({'quantile_levels': (0.5,)}, 'quantile_levels has length 1 and should have 3'),
     'weights': (with_eval(cluster_weights=(1.0,)), 'eval.cluster_weights has length 1 .* have 3'),
-    'lacking': ({'transitions': None}, 'kept_shares has length 2 and should have 0'),
+    'lacking': ({'transitions': None}, 'baseline.cluster_weights has length 2 .* have 0'),
+    'kept': (
+        {'stability': evaluation.Stability(1, 1.0, 1.0, (1.0,), None)},
+        'kept_shares has length 1 and should have 2',
+    ),
+    'moves': (
+        {'stability': evaluation.Stability(1, 1.0, 1.0, (1.0, None), (0.5,))},
+        'moves has length 1 and should have 2',
+    ),
     'nothing': ({'sample_ids': None}, r"lacks \['sample_ids'\]"),
     'nan figure': (with_eval(silhouette=float('nan')), 'eval: Out of range'),
     'silhouette': (with_eval(silhouette=1.5), 'silhouette: 1.5 is greater than'),

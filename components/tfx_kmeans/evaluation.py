@@ -23,10 +23,7 @@ class ClusterEvaluation(artifact.Artifact):
     """A clustering judged on examples; `Evaluation.read(artifact.uri)` reads it.
 
     Beside the payload lies `report.html`, which shows it. Custom properties: `span` of the
-    examples, `blessed`, `n_clusters`, and those of `inertia_per_row`, `silhouette`,
-    `davies_bouldin`, `calinski_harabasz`, `smallest_cluster_share`, `unplaced_share`,
-    `training_psi`, `training_jensen_shannon`, `baseline_psi`, `baseline_jensen_shannon`,
-    `kept_share` and `adjusted_rand` that are known.
+    examples, `blessed`, `n_clusters`, and the `Evaluation.figures` that are known.
     """
 
     TYPE_NAME = 'tfx_kmeans.ClusterEvaluation'
@@ -210,6 +207,8 @@ class Evaluation:
     Attributes:
         train: SplitMetrics of the split that the fit was made on, or None if it was not read.
         eval: SplitMetrics of the split that is judged.
+        baseline: SplitMetrics of the same rows among the centroids of the baseline, by its ids and
+            in its own space, or None without one.
         training_shift: Shift of the eval split against the rows of the fit; None where their
             weights by cluster are not known, or the eval split has no rows.
         baseline_shift: Shift of the eval split, among the centroids of the baseline, against the
@@ -247,6 +246,7 @@ class Evaluation:
 
     train: SplitMetrics | None
     eval: SplitMetrics
+    baseline: SplitMetrics | None
     training_shift: Shift | None
     baseline_shift: Shift | None
     stability: Stability | None
@@ -297,15 +297,22 @@ class Evaluation:
 
     @property
     def figures(self):
-        """The key figures that are known: floats by name, those of the eval split and the shifts.
+        """The key figures that are known, floats by name.
 
-        They are called as the thresholds are, without 'min_' or 'max_'.
+        `inertia_per_row`, `silhouette`, `davies_bouldin`, `calinski_harabasz`,
+        `smallest_cluster_share` and `unplaced_share` are of the eval split; `training_psi`,
+        `training_jensen_shannon`, `baseline_psi` and `baseline_jensen_shannon` of the shifts;
+        `kept_share` and `adjusted_rand` of the stability. `inertia_ratio` and
+        `baseline_inertia_ratio` are the inertia per row by that of the train split and that of the
+        baseline, and `silhouette_drop` is how much lower the silhouette is than the baseline's.
         """
-        names = (
-            'inertia_per_row', 'silhouette', 'davies_bouldin', 'calinski_harabasz',
-            'smallest_cluster_share', 'unplaced_share',
-        )  # fmt: skip
-        figures = {name: getattr(self.eval, name) for name in names}
+        figures = {
+            name: getattr(self.eval, name)
+            for name in (
+                'inertia_per_row', 'silhouette', 'davies_bouldin', 'calinski_harabasz',
+                'smallest_cluster_share', 'unplaced_share',
+            )
+        }  # fmt: skip
         for name in ('training', 'baseline'):
             shift = getattr(self, f'{name}_shift')
             if shift:
@@ -314,6 +321,12 @@ class Evaluation:
         if self.stability:
             figures['kept_share'] = self.stability.kept_share
             figures['adjusted_rand'] = self.stability.adjusted_rand
+        figures['inertia_ratio'] = _ratio(self.eval, self.train)
+        # inertia in other features or by another distance is another quantity
+        if self.baseline_points is not None:
+            figures['baseline_inertia_ratio'] = _ratio(self.eval, self.baseline)
+        if self.baseline and None not in (self.eval.silhouette, self.baseline.silhouette):
+            figures['silhouette_drop'] = self.baseline.silhouette - self.eval.silhouette
         return {name: figure for name, figure in figures.items() if figure is not None}
 
     def write(self, uri):
@@ -355,6 +368,12 @@ class Evaluation:
         return {name: array for name, array in arrays.items() if array is not None}
 
 
+def _ratio(metrics, other):
+    """Inertia per row of one by that of the other SplitMetrics; None where it is not defined."""
+    known = other and other.inertia_per_row and metrics.inertia_per_row is not None
+    return metrics.inertia_per_row / other.inertia_per_row if known else None
+
+
 def _plain(value):
     if dataclasses.is_dataclass(value):
         return dataclasses.asdict(value)
@@ -365,8 +384,8 @@ def _from_json(fields):
     """Turns the JSON types of `fields` into those of Evaluation."""
     del fields['format_version']
     parts = {
-        'train': SplitMetrics, 'eval': SplitMetrics, 'training_shift': Shift,
-        'baseline_shift': Shift, 'stability': Stability,
+        'train': SplitMetrics, 'eval': SplitMetrics, 'baseline': SplitMetrics,
+        'training_shift': Shift, 'baseline_shift': Shift, 'stability': Stability,
     }  # fmt: skip
     for name, kind in parts.items():
         fields[name] = fields[name] and kind(**_with_tuples(fields[name]))
@@ -424,14 +443,15 @@ def _check_lengths(evaluation):
         lengths |= _cluster_lengths('train', evaluation.train, n_clusters)
     if evaluation.training_shift:
         lengths |= _cluster_lengths('training_shift', evaluation.training_shift, n_clusters)
+    n_before = 0 if evaluation.transitions is None else len(evaluation.transitions)
+    if evaluation.baseline:
+        lengths |= _cluster_lengths('baseline', evaluation.baseline, n_before)
+    if evaluation.baseline_shift:
+        lengths |= _cluster_lengths('baseline_shift', evaluation.baseline_shift, n_before)
     if evaluation.stability:
-        n_before = 0 if evaluation.transitions is None else len(evaluation.transitions)
         lengths['kept_shares'] = (len(evaluation.stability.kept_shares), n_before)
         if evaluation.stability.moves is not None:
-            common = min(n_before, n_clusters)
-            lengths['moves'] = (len(evaluation.stability.moves), common)
-        if evaluation.baseline_shift:
-            lengths |= _cluster_lengths('baseline_shift', evaluation.baseline_shift, n_before)
+            lengths['moves'] = (len(evaluation.stability.moves), min(n_before, n_clusters))
     for name, (length, wanted) in lengths.items():
         if length != wanted:
             raise errors.EvaluationError(

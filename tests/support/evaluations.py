@@ -28,9 +28,20 @@ def make(**changes):
         davies_bouldin=0.9,
         calinski_harabasz=30.0,
     )
+    before = evaluation.SplitMetrics(
+        split='eval',
+        n_rows=10,
+        n_unplaced=0,
+        cluster_weights=(5.0, 5.0),
+        cluster_inertias=(4.0, 8.0),
+        silhouette=0.3,
+        davies_bouldin=1.1,
+        calinski_harabasz=25.0,
+    )
     fields = {
         'train': train,
         'eval': judged,
+        'baseline': before,
         'training_shift': evaluation.Shift(
             (0.5, 0.3, 0.2), (0.5, 0.4, 0.1), (0.0, 0.03, 0.07), (0.0, 0.008, 0.02)
         ),
