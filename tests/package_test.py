@@ -24,6 +24,7 @@ LAYERS = [
     'artifacts',
     'evaluation',
     'kmeans',
+    'cluster_evaluator',
     'cluster_transform',
     'kubeflow',
 ]
