@@ -15,6 +15,7 @@ LAYERS = [
     'hashing',
     'defects',
     'moments',
+    'matching',
     'graph',
     'beam',
     'transform',
