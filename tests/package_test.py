@@ -16,6 +16,7 @@ LAYERS = [
     'defects',
     'moments',
     'drift',
+    'matching',
     'graph',
     'beam',
     'transform',
