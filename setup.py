@@ -13,7 +13,7 @@ setup(
     license='Apache-2.0',
     package_dir={'': 'components'},
     packages=find_packages('components'),
-    package_data={'tfx_kmeans': ['py.typed', 'clustering.schema.json']},
+    package_data={'tfx_kmeans': ['py.typed', 'clustering.schema.json', 'evaluation.schema.json']},
     python_requires='>=3.10,<3.14',
     install_requires=[
         'tfx>=1.16,<1.22',
@@ -24,6 +24,7 @@ setup(
         'apache-beam>=2.47',
         'jsonschema>=4.0',
         'numpy>=1.22',
+        'scipy>=1.8',
     ],
     extras_require={
         'kubeflow': ['kfp-pipeline-spec>=0.2.2'],
