@@ -4,9 +4,11 @@
 set -eu
 directory=$1 lock=$2 version=$3 more=${4:-}
 
-# With the system's certificates, as pip has them: many a company has one of its own.
+# With the system's certificates, as pip has them: many a company has one of its own. With bytecode,
+# or where Python may not write any, every process compiles TFX anew before it begins.
 install() {
-    "$directory/bin/uv" pip install --quiet --system-certs --python "$directory/bin/python" "$@"
+    "$directory/bin/uv" pip install --quiet --system-certs --compile-bytecode \
+        --python "$directory/bin/python" "$@"
 }
 
 # A registry may be slow or away for a moment.
