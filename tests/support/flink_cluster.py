@@ -44,7 +44,7 @@ MEMORY = {
     'jvm-overhead.min': '192m',
     'jvm-overhead.max': '192m',
 }
-STARTS_WITHIN, PAUSE = 120, 0.2
+STARTS_WITHIN, PAUSE = 300, 0.2
 _PR_SET_PDEATHSIG = 1
 
 
@@ -97,8 +97,9 @@ class FlinkCluster:
             'classloader.resolve-order': 'parent-first',
             'cluster.evenly-spread-out-slots': 'true',
             'restart-strategy.type': 'none',
-            'heartbeat.interval': 2000,
-            'heartbeat.timeout': 10000,
+            # a dead task manager refuses two of them, a slow one is given its time
+            'heartbeat.interval': 3000,
+            'heartbeat.timeout': 50000,
             'io.tmp.dirs': self.directory / 'tmp',
         }
 
