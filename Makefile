@@ -3,6 +3,7 @@
 # make kubeflow  compiles, checks and rehearses the pipeline for Kubeflow Pipelines
 # make test    sets everything up and runs the tests
 # make test-other-line  runs the tests on the other line of TFX, and exchanges artifacts with it
+# make test-flink  runs KMeans on a Flink cluster that it starts; skips what this machine cannot run
 # make bench   measures graph.fit beside other libraries, and writes benchmarks/RESULTS.md
 # make dist    builds wheel and sdist, and tries them in empty environments
 # make venv    sets everything up
@@ -31,7 +32,7 @@ KFP_LOCK := requirements/kfp.txt
 # with the libraries that ours is measured beside
 BENCH_VENV := .venv-bench
 
-.PHONY: demo demo-analyzer kubeflow test test-other-line dist bench venv kfp-venv lint lock clean line
+.PHONY: demo demo-analyzer kubeflow test test-other-line test-flink dist bench venv kfp-venv lint lock clean line
 
 demo: line venv
 	@$(PYTHON) -W ignore pipelines/demo.py
@@ -60,6 +61,10 @@ test-other-line: line venv
 	$(EXCHANGE_TEST)
 	TFX_KMEANS_READ=$(LINE) $(OTHER_MAKE) test dist
 	TFX_KMEANS_READ=$(OTHER_LINE) $(EXCHANGE_TEST)
+
+# without Java or Maven it says so, and fails only with FLINK=required
+test-flink: line venv
+	$(PYTHON) -m pytest tests/flink
 
 dist: line venv
 	@rm -rf dist

@@ -49,6 +49,15 @@ def test_passes_end_where_lloyd_ends(seed, tmp_path):
     assert found.inertia == pytest.approx(expected.inertia, rel=1e-4)
 
 
+@pytest.mark.parametrize(('passes', 'share'), [(10, 1.01), (0, 1.02)])
+@pytest.mark.parametrize('seed', range(2))
+def test_inertia_is_near_that_of_a_fit_of_all_rows(seed, passes, share, tmp_path):
+    rows = overlapping(seed, n=40_000, d=4, k=10)
+    options = {'sample_size': 4000, 'max_passes': passes, 'seed': seed}
+    found, _ = runs.fit(tmp_path, runs.batches(rows), 10, **options)
+    assert found.inertia <= share * float(graph.fit(rows, 10, seed=seed).inertia)
+
+
 @pytest.mark.parametrize('weighted', [False, True])
 @pytest.mark.parametrize('distance', reference.DISTANCES)
 def test_weights_and_inertia_are_those_of_the_centroids_on_all_rows(distance, weighted, tmp_path):
@@ -76,7 +85,8 @@ def test_order_bundles_and_spool_change_nothing(seed, tmp_path):
     assert list((tmp_path / 'spool').iterdir())
 
 
-def test_two_worker_processes_give_the_centroids_of_one(tmp_path):
+def test_two_worker_processes_give_the_centroids_of_one(tmp_path, monkeypatch):
+    monkeypatch.setenv('PYTHONPATH', runs.TESTS)
     rows = overlapping(0)
     weights = np.random.default_rng(0).gamma(1, size=len(rows)).astype(np.float32)
     one, _ = fit_few(tmp_path, rows, weights)

@@ -1,5 +1,6 @@
 """FitKMeans and AssignClusters in pipelines of their own, in one process or several."""
 
+import pathlib
 import pickle
 
 import apache_beam as beam
@@ -10,6 +11,7 @@ from tfx_kmeans.beam import AssignClusters, FitKMeans, metrics
 
 ONE_PROCESS = []
 TWO_PROCESSES = ['--direct_running_mode=multi_processing', '--direct_num_workers=2']
+TESTS = str(pathlib.Path(__file__).parent.parent)  # what worker processes need on PYTHONPATH
 
 
 def batches(rows, weights=None, parts=5):

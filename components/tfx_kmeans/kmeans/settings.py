@@ -7,7 +7,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.utils import json_utils
 
 from tfx_kmeans.graph import arguments
-from tfx_kmeans.kmeans import solving
+from tfx_kmeans.kmeans import engines, solving
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Settings:
     missing: str = 'error'
     standardize: bool = False
     solver: str = 'auto'
+    engine: str = 'auto'
+    max_passes: int = 10
     memory_budget: int = 4_000_000_000
     train_split: str = 'train'
     eval_split: str | None = 'eval'
@@ -55,6 +57,8 @@ class Settings:
             arguments.check_missing('missing', self.missing, self.distance)
         if not isinstance(self.solver, RuntimeParameter):
             solving.check_solver('solver', self.solver, self.weight_feature is not None)
+        if not isinstance(self.engine, RuntimeParameter):
+            engines.check(self.engine, self.solver, self.missing)
         whole_rows = not isinstance(self.solver, RuntimeParameter) and self.solver not in (
             'auto',
             'lloyd',
@@ -130,6 +134,15 @@ def _check_positive(name, value):
     arguments.check_integer(name, value, at_least=1)
 
 
+def _check_engine(name, value):
+    if value not in engines.ENGINES:
+        raise ValueError(f'{name} must be one of {engines.ENGINES}, not {value!r}')
+
+
+def _check_passes(name, value):
+    arguments.check_integer(name, value, at_least=0)
+
+
 def _check_memory(name, value):
     arguments.check_integer(name, value, at_least=_LEAST_MEMORY)
 
@@ -149,6 +162,8 @@ _CHECKS = {
     'missing': arguments.check_missing,
     'standardize': _check_bool,
     'solver': _check_name,
+    'engine': _check_engine,
+    'max_passes': _check_passes,
     'memory_budget': _check_memory,
     'train_split': _check_name,
     'eval_split': _check_optional_name,
