@@ -13,7 +13,7 @@ setup(
     license='Apache-2.0',
     package_dir={'': 'components'},
     packages=find_packages('components'),
-    package_data={'tfx_kmeans': ['py.typed', 'clustering.schema.json']},
+    package_data={'tfx_kmeans': ['py.typed', 'clustering.schema.json', 'evaluation.schema.json']},
     python_requires='>=3.10,<3.14',
     install_requires=[
         'tfx>=1.16,<1.22',

@@ -45,16 +45,18 @@ def create_pipeline(
         pipeline_root=str(output / 'pipeline_root'),
         data_root=str(data_root),
         schema_path=str(locations.SCHEMA),
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(
-                base_directory=str(output / 'serving_model')
-            )
-        ),
+        push_destination=_destination(output / 'serving_model'),
+        cluster_push_destination=_destination(output / 'serving_clusters'),
         metadata_path=str(output / 'metadata.sqlite'),
         n_clusters=n_clusters or (N_CLUSTERS_IN_TRANSFORM if analyzer else N_CLUSTERS),
         analyzer=analyzer,
         **options,
     )
+
+
+def _destination(directory):
+    filesystem = tfx.proto.PushDestination.Filesystem(base_directory=str(directory))
+    return tfx.proto.PushDestination(filesystem=filesystem)
 
 
 def run():

@@ -10,7 +10,10 @@ __version__ = '0.1.0'
 _HOMES = {
     'Centroids': 'tfx_kmeans.artifacts',
     'Clustering': 'tfx_kmeans.artifacts',
+    'ClusterEvaluation': 'tfx_kmeans.evaluation',
+    'ClusterEvaluator': 'tfx_kmeans.cluster_evaluator.component',
     'ClusterTransform': 'tfx_kmeans.cluster_transform.component',
+    'Evaluation': 'tfx_kmeans.evaluation',
     'KMeans': 'tfx_kmeans.kmeans.component',
     'apply_kmeans': 'tfx_kmeans.transform.analyzers',
     'compute_and_apply_kmeans': 'tfx_kmeans.transform.analyzers',

@@ -1,24 +1,20 @@
 """The `Centroids` artifact type and `Clustering`, its payload."""
 
 import dataclasses
-import functools
 import io
-import json
 import os
-import pathlib
 
-import jsonschema
 import numpy as np
 from tfx.dsl.io import fileio
 from tfx.types import artifact
 
-from tfx_kmeans import errors, foreign
+from tfx_kmeans import errors, foreign, payloads
 
 FORMAT_VERSION = 1
 CENTROIDS_FILE = 'centroids.npy'
 CLUSTERING_FILE = 'clustering.json'
 
-_SCHEMA_FILE = pathlib.Path(__file__).with_name('clustering.schema.json')
+_JSON = payloads.JsonFile(CLUSTERING_FILE, 'clustering.schema.json', errors.CentroidsError)
 
 
 class Centroids(artifact.Artifact):
@@ -156,8 +152,7 @@ class Clustering:
         Raises:
             CentroidsError: they do not; the message names the part.
         """
-        _check_fields(self._fields())
-        _check_serializable(self._fields())
+        _JSON.check(self._fields())
         _check_array(self.centroids)
         _check_lengths(self)
         if self.missing == 'partial' and self.distance == 'cosine':
@@ -273,8 +268,7 @@ class Clustering:
         fileio.makedirs(uri)
         with fileio.open(os.path.join(uri, CENTROIDS_FILE), 'wb') as file:
             file.write(buffer.getvalue())
-        with fileio.open(os.path.join(uri, CLUSTERING_FILE), 'w') as file:
-            file.write(json.dumps(self._fields(), indent=2, allow_nan=False))
+        _JSON.write(uri, self._fields())
 
     @classmethod
     def read(cls, uri):
@@ -284,7 +278,7 @@ class Clustering:
             CentroidsError: it is missing, damaged, or of an unknown format.
         """
         try:
-            fields = _read_fields(os.path.join(uri, CLUSTERING_FILE))
+            fields = _from_json(_JSON.read(uri))
             return cls(centroids=_read_array(os.path.join(uri, CENTROIDS_FILE)), **fields)
         except errors.CentroidsError as error:
             raise errors.CentroidsError(f'Centroids at {uri}: {error}') from error
@@ -296,42 +290,13 @@ class Clustering:
             for field in dataclasses.fields(self)
             if field.name != 'centroids'
         }
-        return _as_json({'format_version': FORMAT_VERSION, **fields})
+        return payloads.as_json({'format_version': FORMAT_VERSION, **fields})
 
 
-def _as_json(value):
-    """Turns tuples and dataclasses in `value` into the lists and objects that JSON has."""
-    if dataclasses.is_dataclass(value):
-        value = vars(value)
-    if isinstance(value, dict):
-        return {key: _as_json(part) for key, part in value.items()}
-    return [_as_json(part) for part in value] if isinstance(value, tuple) else value
-
-
-def _from_json(value):
-    """Turns the lists in `value` back into tuples."""
-    if isinstance(value, dict):
-        return {key: _from_json(part) for key, part in value.items()}
-    return tuple(_from_json(part) for part in value) if isinstance(value, list) else value
-
-
-def _read_file(path):
-    if not fileio.exists(path):
-        raise errors.CentroidsError(f'{os.path.basename(path)} is missing')
-    with fileio.open(path, 'rb') as file:
-        return file.read()
-
-
-def _read_fields(path):
-    content = _read_file(path)
-    try:
-        text = content.decode('utf-8')
-        fields = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:  # of encoding, of syntax, or nested too deeply
-        raise errors.CentroidsError(f'{CLUSTERING_FILE} is not JSON: {error}') from error
-    _check_fields(fields)
+def _from_json(fields):
+    """Turns the JSON types of `fields` into those of Clustering."""
     del fields['format_version']  # a field that an older version did not write has its default
-    fields = _from_json(fields)
+    fields = payloads.from_json(fields)
     for name, kind in _PARTS.items():
         if fields.get(name):
             fields[name] = kind(**fields[name])
@@ -350,38 +315,12 @@ _PARTS = {
 }
 
 
-def _refuse_constant(name):
-    raise ValueError(f'{name} is no JSON number')
-
-
 def _read_array(path):
-    content = _read_file(path)
+    content = _JSON.read_bytes(path)
     try:
         return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except Exception as error:  # NumPy evaluates the header: damaged ones raise many kinds
         raise errors.CentroidsError(f'{CENTROIDS_FILE} is no NumPy array: {error}') from error
-
-
-@functools.cache
-def _validator():
-    schema = json.loads(_SCHEMA_FILE.read_text(encoding='utf-8'))
-    return jsonschema.Draft202012Validator(schema)
-
-
-def _check_fields(fields):
-    error = jsonschema.exceptions.best_match(_validator().iter_errors(fields))
-    if error:
-        place = '.'.join(str(part) for part in error.absolute_path) or 'the object'
-        raise errors.CentroidsError(f'{CLUSTERING_FILE}: {place}: {error.message}')
-
-
-def _check_serializable(fields):
-    """Refuses what JSON cannot hold, NaN and infinity above all: the schema lets them pass."""
-    for name, value in fields.items():
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise errors.CentroidsError(f'{CLUSTERING_FILE}: {name}: {error}') from error
 
 
 def _check_array(centroids):

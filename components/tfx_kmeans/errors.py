@@ -5,6 +5,10 @@ class CentroidsError(ValueError):
     """A Centroids artifact is damaged, foreign, or of a format this version does not know."""
 
 
+class EvaluationError(ValueError):
+    """A ClusterEvaluation artifact is damaged, or of a format this version does not know."""
+
+
 class UnsupportedVersionsError(ImportError):
     """The installed versions of TFX and Apache Beam are known not to work together."""
 
