@@ -80,7 +80,7 @@ def _gates(evaluation):
     return [
         f'  {"blessed" if evaluation.blessed else "NOT blessed:"}',
         *failed,
-        f'  models of clusters pushed so far: {len(list(_PUSHED.iterdir()))}',
+        f'  models of clusters pushed so far: {len(list(_PUSHED.glob("*")))}',
     ]
 
 
