@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from tfx import types
 from tfx.orchestration.data_types import RuntimeParameter
@@ -33,6 +34,7 @@ def test_parameters_reach_the_executor():
         'max_iter': 10, 'tol': 0, 'seed': 7, 'distance': 'cosine', 'weight_feature': 'w',
         'missing': 'drop', 'standardize': True, 'train_split': 'a', 'eval_split': None,
         'solver': 'minibatch', 'engine': 'tensorflow', 'max_passes': 3, 'memory_budget': 10**9,
+        'selection': 'elbow',
     }  # fmt: skip
     component = make(**given)
     read = Settings.from_exec_properties(component.exec_properties)
@@ -43,6 +45,45 @@ def test_defaults_reach_the_executor():
     assert Settings.from_exec_properties(make().exec_properties) == Settings(n_clusters=5)
 
 
+@pytest.mark.parametrize('n_clusters', [range(4, 9, 2), [4, 6, 8], np.array([4, 6, 8]).tolist()])
+def test_several_numbers_of_clusters_reach_the_executor(n_clusters):
+    component = make(n_clusters=n_clusters)
+    assert Settings.from_exec_properties(component.exec_properties).n_clusters == (4, 6, 8)
+
+
+@pytest.mark.parametrize(('text', 'wanted'), [('[4, 6]', (4, 6)), ('7', 7)])
+def test_numbers_of_clusters_may_be_known_at_run_time_only(text, wanted):
+    component = make(n_clusters=RuntimeParameter('k', str, '[2, 3]'))
+    properties = {**component.exec_properties, 'candidates': text}
+    assert Settings.from_exec_properties(properties).n_clusters == wanted
+
+
+@pytest.mark.parametrize('text', ['4, 6', '', '["a"]', '{"k": 3}', '[2, 2]', '[0]'])
+def test_what_is_no_list_of_numbers_is_refused_at_run_time(text):
+    component = make(n_clusters=RuntimeParameter('k', str, '[2, 3]'))
+    properties = {**component.exec_properties, 'candidates': text}
+    with pytest.raises((ValueError, TypeError), match='n_clusters must'):
+        Settings.from_exec_properties(properties)
+
+
+def test_a_predecessor_is_an_input_of_its_own():
+    component = make(previous_centroids=types.Channel(type=Centroids))
+    assert component.inputs['previous_centroids'].type is Centroids
+    assert 'previous_centroids' not in make().inputs
+
+
+@pytest.mark.parametrize(
+    ('n_clusters', 'selection', 'message'),
+    [
+        ([1, 2], 'silhouette', "at least 2 for selection='silhouette', .*, not \\[1, 2\\]"),
+        ([2, 3], 'elbow', "at least 3 numbers of clusters for selection='elbow'"),
+    ],
+)
+def test_numbers_that_a_criterion_cannot_choose_among_are_refused(n_clusters, selection, message):
+    with pytest.raises(ValueError, match=f'n_clusters must name .*{message}'):
+        make(n_clusters=n_clusters, selection=selection)
+
+
 def test_runtime_parameters_are_checked_in_the_executor():
     component = make(n_clusters=RuntimeParameter('k', int, 3))
     properties = {**component.exec_properties, 'n_clusters': 0}
@@ -51,7 +92,19 @@ def test_runtime_parameters_are_checked_in_the_executor():
 
 
 WRONG = {
-    'n_clusters': [(0, ValueError), (-3, ValueError), (2.5, TypeError), (True, TypeError)],
+    'n_clusters': [
+        (0, ValueError),
+        (-3, ValueError),
+        (2.5, TypeError),
+        (True, TypeError),
+        ('20', TypeError),
+        ([], ValueError),
+        ([4, 0], ValueError),
+        ([4, 4], ValueError),
+        ([4, 2.5], TypeError),
+    ],
+    'selection': [('gap', ValueError), (None, ValueError)],
+    'previous_centroids': [(types.Channel(type=standard_artifacts.Examples), TypeError)],
     'features': [
         ([], ValueError),
         ('a', TypeError),
@@ -85,7 +138,7 @@ def test_a_wrong_argument_is_refused_by_name_when_the_pipeline_is_built(name, va
     with pytest.raises(error) as refused:
         make(**{name: value})
     assert name in str(refused.value)
-    if value not in ('', []) and value != 2**63:
+    if name != 'previous_centroids' and value not in ('', [], [4, 0], [4, 2.5], 2**63):
         assert str(value) in str(refused.value)
 
 

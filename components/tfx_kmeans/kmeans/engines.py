@@ -12,24 +12,38 @@ from tfx_kmeans.kmeans import beam_reading
 ENGINES = ('auto', 'tensorflow', 'beam')
 
 
-def choose(examples, parameters):
+def choose(examples, parameters, previous=None):
     """Returns the engine, 'tensorflow' or 'beam', and logs why where that was left to us.
 
     Args:
         examples: list of Examples artifacts.
         parameters: settings.Settings.
+        previous: artifacts.Clustering to continue, or None.
+
+    Raises:
+        ValueError: 'beam' cannot do what is asked for.
     """
+    if parameters.engine == 'beam' and previous:
+        raise ValueError(
+            "previous_centroids go with engine='tensorflow', not 'beam'; take solver='minibatch' "
+            'for rows that do not fit in memory'
+        )
     if parameters.engine != 'auto':
         return parameters.engine
-    engine, reason = _choose(examples, parameters)
+    engine, reason = _choose(examples, parameters, previous)
     logging.info("engine='auto': %r, since %s", engine, reason)
     return engine
 
 
-def check(engine, solver, missing):
+def check(engine, n_clusters, solver, missing):
     """Raises ValueError if `engine` cannot do what other parameters ask for."""
     if engine != 'beam':
         return
+    if isinstance(n_clusters, tuple):
+        raise ValueError(
+            f"engine='beam' takes one number of clusters, not n_clusters={list(n_clusters)}; take "
+            "solver='minibatch' for rows that do not fit in memory"
+        )
     if solver not in ('auto', 'lloyd'):
         raise ValueError(
             f"engine='beam' goes with solver='auto' or 'lloyd', not {solver!r}, which runs in one "
@@ -42,7 +56,11 @@ def check(engine, solver, missing):
         )
 
 
-def _choose(examples, parameters):
+def _choose(examples, parameters, previous):
+    if isinstance(parameters.n_clusters, tuple):
+        return 'tensorflow', 'it can choose n_clusters'
+    if previous:
+        return 'tensorflow', 'it can continue previous_centroids'
     if parameters.missing == 'partial':
         return 'tensorflow', "missing='partial' needs it"
     if parameters.solver != 'auto':
