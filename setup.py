@@ -14,6 +14,7 @@ setup(
     package_dir={'': 'components'},
     packages=find_packages('components'),
     package_data={'tfx_kmeans': ['py.typed', 'clustering.schema.json', 'evaluation.schema.json']},
+    entry_points={'console_scripts': ['tfx-kmeans=tfx_kmeans.cli.main:main']},
     python_requires='>=3.10,<3.14',
     install_requires=[
         'tfx>=1.16,<1.22',

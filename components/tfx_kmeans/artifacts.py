@@ -105,6 +105,22 @@ class Clustering:
         return self.centroids.shape[1]
 
     @property
+    def points(self):
+        """The centroids in the unit of the features, before any standardisation; `[n, d]`."""
+        if self.standardization is None:
+            return self.centroids
+        return self.centroids * self.standardization.scale + self.standardization.mean
+
+    @property
+    def column_names(self):
+        """Names of the d columns: of their feature, with a number where it has several: 'a[0]'."""
+        return tuple(
+            name if width == 1 else f'{name}[{column}]'
+            for name, width in zip(self.feature_names, self.feature_widths, strict=True)
+            for column in range(width)
+        )
+
+    @property
     def total_weight(self):
         """Weight of all training rows; None where it is not known."""
         return None if self.cluster_weights is None else sum(self.cluster_weights)
