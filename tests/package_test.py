@@ -15,6 +15,7 @@ LAYERS = [
     'hashing',
     'defects',
     'moments',
+    'drift',
     'graph',
     'beam',
     'transform',

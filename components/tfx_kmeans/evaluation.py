@@ -42,8 +42,10 @@ class SplitMetrics:
             there are no weights.
         cluster_inertias: weighted sum of the distances of the rows of each cluster to its centroid,
             squared Euclidean or 1 - cos; n_clusters floats.
-        silhouette: simplified silhouette, in [-1, 1], the higher the better; None where it is not
-            defined, as are the next two, which is so with less than two clusters that have rows.
+        cluster_silhouettes: mean simplified silhouette of the rows of each cluster, n_clusters
+            floats; None for a cluster without rows, and where it is not defined.
+        silhouette: that of all rows, in [-1, 1], the higher the better; see graph.score_clusters,
+            as for the next two, which are None where they are not defined or infinite, too.
         davies_bouldin: Davies-Bouldin index, at least 0, the lower the better, or None.
         calinski_harabasz: Calinski-Harabasz index, at least 0, the higher the better, or None.
     """
@@ -53,6 +55,7 @@ class SplitMetrics:
     n_unplaced: int
     cluster_weights: tuple[float, ...]
     cluster_inertias: tuple[float, ...]
+    cluster_silhouettes: tuple[float | None, ...]
     silhouette: float | None
     davies_bouldin: float | None
     calinski_harabasz: float | None
