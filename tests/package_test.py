@@ -16,6 +16,7 @@ LAYERS = [
     'defects',
     'moments',
     'drift',
+    'matching',
     'graph',
     'beam',
     'transform',
@@ -26,6 +27,7 @@ LAYERS = [
     'kmeans',
     'cluster_transform',
     'kubeflow',
+    'cli',
 ]
 LIBRARIES_OF_GRAPH = {'tensorflow', 'numpy', 'tfx_kmeans'}
 

@@ -106,10 +106,11 @@ class Clustering:
 
     @property
     def points(self):
-        """The centroids in the unit of the features, before any standardisation; `[n, d]`."""
-        if self.standardization is None:
-            return self.centroids
-        return self.centroids * self.standardization.scale + self.standardization.mean
+        """The centroids in the unit of the features, float64 `[n_clusters, d]`."""
+        points = self.centroids.astype(np.float64)
+        if self.standardization:
+            points = points * self.standardization.scale + self.standardization.mean
+        return points
 
     @property
     def column_names(self):

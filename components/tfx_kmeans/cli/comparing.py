@@ -1,9 +1,8 @@
 """`tfx-kmeans compare`: which clusters of two Centroids artifacts are the same, and what moved."""
 
 import numpy as np
-from scipy import optimize
 
-from tfx_kmeans import artifacts, graph
+from tfx_kmeans import artifacts, graph, matching
 from tfx_kmeans.cli import main, tables
 
 
@@ -38,7 +37,7 @@ def _check_comparable(old, new):
 
 
 def _matched(old, new):
-    """Pairs clusters so that the sum of their (squared Euclidean or 1 - cos) distances is least.
+    """Pairs clusters by their centroids, see matching.match.
 
     Returns:
         Dict of new ids by old id, of as many pairs as the smaller clustering has clusters, and
@@ -48,11 +47,13 @@ def _matched(old, new):
     if new.standardization:
         points = (points - new.standardization.mean) / new.standardization.scale
     distances = graph.pairwise_distances(points, new.centroids, distance=new.distance).numpy()
-    distances = distances.astype(np.float64)
-    before, now = optimize.linear_sum_assignment(distances)
-    if new.distance == 'squared_euclidean':
-        distances = np.sqrt(distances)
-    return dict(zip(before.tolist(), now.tolist(), strict=True)), distances
+    matched = matching.match(distances)
+    pairs = {
+        before: now
+        for now, before in zip(matched.order, matched.old_numbers, strict=True)
+        if before is not None
+    }
+    return pairs, np.sqrt(distances) if new.distance == 'squared_euclidean' else distances
 
 
 def _row(before, now, old, new, distances):
