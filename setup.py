@@ -24,6 +24,7 @@ setup(
         'apache-beam>=2.47',
         'jsonschema>=4.0',
         'numpy>=1.22',
+        'scipy>=1.8',
     ],
     extras_require={
         'kubeflow': ['kfp-pipeline-spec>=0.2.2'],

@@ -15,7 +15,11 @@ LAYERS = [
     'hashing',
     'defects',
     'moments',
+<<<<<<< HEAD
     'drift',
+=======
+    'matching',
+>>>>>>> 7e629fc9f595044ada00afc9fdc76e05b9bb258d
     'graph',
     'beam',
     'transform',

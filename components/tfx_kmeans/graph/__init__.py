@@ -4,15 +4,20 @@ from tfx_kmeans.graph.assignment import Assignment, assign, pairwise_distances, 
 from tfx_kmeans.graph.calling import fit_callable
 from tfx_kmeans.graph.fitting import FitResult, canonical_order, fit
 from tfx_kmeans.graph.minibatch import fit_minibatch
+from tfx_kmeans.graph.scores import ClusterScores, elbow, score_clusters, score_parts
 
 __all__ = [
     'Assignment',
+    'ClusterScores',
     'FitResult',
     'assign',
     'canonical_order',
+    'elbow',
     'fit',
     'fit_callable',
     'fit_minibatch',
     'pairwise_distances',
+    'score_clusters',
+    'score_parts',
     'soft_assign',
 ]

@@ -57,7 +57,7 @@ def assign(points, centroids, *, distance='squared_euclidean', missing='drop'):
             (eagerly) there is a NaN with missing='error'.
         tf.errors.InvalidArgumentError: the latter, from inside a tf.function.
     """
-    rows, targets = _prepare(points, centroids, distance, missing)
+    rows, targets = prepare(points, centroids, distance, missing)
     if missing == 'partial':
         ids, distances = partial.assign(rows, targets)
         return Assignment(ids, _in_unit_of_data(distances, rows))
@@ -66,7 +66,7 @@ def assign(points, centroids, *, distance='squared_euclidean', missing='drop'):
     def step(start, stop):
         block = rows.points[start:stop]
         ids, distances = rows_lib.nearest(rows.prepare(block), targets)
-        placeable = _placeable(block, distance)
+        placeable = placeable_rows(block, distance)
         ids = tf.where(placeable, tf.cast(ids, tf.int64), n_clusters)
         return [ids, tf.where(placeable, _in_unit_of_data(distances, rows), float('nan'))]
 
@@ -143,7 +143,7 @@ def soft_assign(
     return tf.where(placeable, tf.nn.softmax(logits, axis=1), float('nan'))
 
 
-def _prepare(points, centroids, distance, missing):
+def prepare(points, centroids, distance, missing):
     """Returns Rows centred on the centroids, and the centroids in the same space, float32."""
     arguments.check_distance('distance', distance)
     arguments.check_missing('missing', missing, distance)
@@ -161,11 +161,11 @@ def _prepare(points, centroids, distance, missing):
 
 def _all_distances(points, centroids, distance, missing):
     """Returns Rows, their squared distances to all centroids, and which of them can be placed."""
-    rows, targets = _prepare(points, centroids, distance, missing)
+    rows, targets = prepare(points, centroids, distance, missing)
     if missing == 'partial':
         placeable = partial.placeable(rows.points)[:, tf.newaxis]
         return rows, partial.all_distances(rows, targets), placeable
-    placeable = _placeable(rows.points, distance)[:, tf.newaxis]
+    placeable = placeable_rows(rows.points, distance)[:, tf.newaxis]
     # the others must stay out of the arithmetic, where 0 * NaN would spoil every gradient
     sound = tf.where(placeable, rows.points, tf.ones([], rows.points.dtype))
     return rows, rows_lib.squared_distances(rows.prepare(sound), targets), placeable
@@ -176,7 +176,8 @@ def _in_unit_of_data(distances, rows):
     return tf.cast(tf.cast(distances, tf.float64) * rows.distance_unit(), tf.float32)
 
 
-def _placeable(block, distance):
+def placeable_rows(block, distance):
+    """Which rows of `block` `[b, d]` without gaps can be placed, bool `[b]`; see Assignment."""
     finite = tf.reduce_all(tf.math.is_finite(block), axis=1)
     if distance == 'cosine':
         return tf.logical_and(finite, tf.reduce_any(tf.not_equal(block, 0), axis=1))

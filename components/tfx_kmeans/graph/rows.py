@@ -103,7 +103,7 @@ def squared_distances(rows, centroids):
         float32 `[b, k]`, clipped at 0. The absolute error is some 1e-7 of the larger |x|^2.
     """
     squares = tf.reduce_sum(tf.square(rows), axis=1, keepdims=True)
-    return tf.maximum(squares + _relative_distances(rows, centroids), 0.0)
+    return tf.maximum(squares + relative_distances(rows, centroids), 0.0)
 
 
 def nearest(rows, centroids):
@@ -117,12 +117,12 @@ def nearest(rows, centroids):
         ids int32 `[b]` (ties go to the lowest id) and their squared distances float32 `[b]`, the
         latter from the differences, so a row on its centroid has distance 0.
     """
-    ids = tf.argmin(_relative_distances(rows, centroids), axis=1, output_type=tf.int32)
+    ids = tf.argmin(relative_distances(rows, centroids), axis=1, output_type=tf.int32)
     offsets = rows - tf.gather(centroids, ids)
     return ids, tf.reduce_sum(tf.square(offsets), axis=1)
 
 
-def _relative_distances(rows, centroids):
+def relative_distances(rows, centroids):
     """Squared distances `[b, k]` less the |x|^2 that all centroids of a row share."""
     products = tf.matmul(rows, centroids, transpose_b=True)
     return tf.reduce_sum(tf.square(centroids), axis=1) - 2.0 * products

@@ -39,7 +39,7 @@ def squared_distances(values, observed, centroids):
         float32 `[b, k]`, clipped at 0; 0 for a row without an observed value.
     """
     squares = tf.reduce_sum(tf.square(values), axis=1, keepdims=True)
-    squares += _relative_distances(values, observed, centroids)
+    squares += relative_distances(values, observed, centroids)
     return tf.maximum(squares, 0.0) * rescaling(observed)[:, tf.newaxis]
 
 
@@ -55,7 +55,7 @@ def nearest(values, observed, centroids):
         ids int32 `[b]` (ties go to the lowest id) and their rescaled squared distances float32
         `[b]`, the latter from the differences.
     """
-    relative = _relative_distances(values, observed, centroids)
+    relative = relative_distances(values, observed, centroids)
     ids = tf.argmin(relative, axis=1, output_type=tf.int32)
     offsets = (values - tf.gather(centroids, ids)) * observed
     return ids, tf.reduce_sum(tf.square(offsets), axis=1) * rescaling(observed)
@@ -67,7 +67,7 @@ def rescaling(observed):
     return tf.math.divide_no_nan(tf.cast(tf.shape(observed)[1], tf.float32), counts)
 
 
-def _relative_distances(values, observed, centroids):
+def relative_distances(values, observed, centroids):
     """Squared distances `[b, k]`, not rescaled, less what all centroids of a row share."""
     factors = tf.concat([-2.0 * values, observed], axis=1)
     return tf.matmul(factors, tf.concat([centroids, tf.square(centroids)], 1), transpose_b=True)
