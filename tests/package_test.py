@@ -25,6 +25,7 @@ LAYERS = [
     'artifacts',
     'evaluation',
     'kmeans',
+    'cluster_evaluator',
     'cluster_transform',
     'kubeflow',
     'cli',

@@ -11,6 +11,7 @@ _HOMES = {
     'Centroids': 'tfx_kmeans.artifacts',
     'Clustering': 'tfx_kmeans.artifacts',
     'ClusterEvaluation': 'tfx_kmeans.evaluation',
+    'ClusterEvaluator': 'tfx_kmeans.cluster_evaluator.component',
     'ClusterTransform': 'tfx_kmeans.cluster_transform.component',
     'Evaluation': 'tfx_kmeans.evaluation',
     'KMeans': 'tfx_kmeans.kmeans.component',

@@ -12,7 +12,7 @@ def run(options):
     new = artifacts.Clustering.read(options.new)
     _check_comparable(old, new)
     pairs, distances = _matched(old, new)
-    kept = sum(before == now for before, now in pairs)
+    kept = sum(before == now for before, now in pairs.items())
     rows = [
         _row(before, pairs.get(before), old, new, distances) for before in range(old.n_clusters)
     ]

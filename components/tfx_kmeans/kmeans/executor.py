@@ -113,11 +113,9 @@ def _score(clustering, examples, columns, parameters):
 
 def _set_properties(centroids, clustering, examples):
     """Makes the key figures custom properties, for tfx.dsl.Cond and lineage queries."""
-    # ExampleGen has it as custom property, a copy by other components as property
-    spans = [a.get_int_custom_property('span') for a in examples if a.has_custom_property('span')]
-    spans += [a.span for a in examples if a.has_property('span')]
-    if spans:
-        centroids.set_int_custom_property('span', max(spans))
+    span = reading.span_of(examples)
+    if span is not None:
+        centroids.set_int_custom_property('span', span)
     centroids.set_int_custom_property('n_clusters', clustering.n_clusters)
     centroids.set_int_custom_property('n_features', clustering.n_features)
     centroids.set_int_custom_property('n_iter', clustering.n_iter)

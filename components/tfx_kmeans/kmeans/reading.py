@@ -96,6 +96,14 @@ def check_split(examples, split, argument):
             raise ValueError(f'{argument}: the examples have no split {split!r}, only {splits}')
 
 
+def span_of(examples):
+    """Returns the last span of a list of Examples artifacts, or None if they have none."""
+    # ExampleGen has it as custom property, a copy by other components as property
+    spans = [a.get_int_custom_property('span') for a in examples if a.has_custom_property('span')]
+    spans += [a.span for a in examples if a.has_property('span')]
+    return max(spans, default=None)
+
+
 def read(examples, split, columns, missing, memory_budget=None):
     """Reads a split of `examples`.
 

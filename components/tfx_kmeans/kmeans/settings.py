@@ -153,3 +153,10 @@ _CHECKS = {
     'train_split': _check_name,
     'eval_split': _check_optional_name,
 }
+# of what is read, where a fit is judged
+CHECKS_OF_READING = {
+    'weight_feature': _check_optional_name,
+    'train_split': _check_optional_name,
+    'eval_split': _check_name,
+    'memory_budget': _check_memory,
+}

@@ -1,0 +1,5 @@
+"""The TFX component ClusterEvaluator."""
+
+from tfx_kmeans import versions
+
+versions.check_installed()
