@@ -2,6 +2,7 @@
 # make demo-analyzer  the same with the clusters found inside Transform
 # make kubeflow  compiles, checks and rehearses the pipeline for Kubeflow Pipelines
 # make test    sets everything up and runs the tests
+# make test-report  looks at the report in a real browser, which it installs where it can
 # make test-other-line  runs the tests on the other line of TFX, and exchanges artifacts with it
 # make bench   measures graph.fit beside other libraries, and writes benchmarks/RESULTS.md
 # make dist    builds wheel and sdist, and tries them in empty environments
@@ -31,7 +32,7 @@ KFP_LOCK := requirements/kfp.txt
 # with the libraries that ours is measured beside
 BENCH_VENV := .venv-bench
 
-.PHONY: demo demo-analyzer kubeflow test test-other-line dist bench venv kfp-venv lint lock clean line
+.PHONY: demo demo-analyzer kubeflow test test-report test-other-line dist bench venv kfp-venv lint lock clean line
 
 demo: line venv
 	@$(PYTHON) -W ignore pipelines/demo.py
@@ -44,6 +45,10 @@ kubeflow: line venv
 
 test: line venv kfp-venv lint
 	$(PYTHON) -m pytest
+
+test-report: line venv
+	@requirements/find_chromium.sh
+	$(PYTHON) -m pytest tests/report
 
 # on this machine if it can run the other line, in a root file system of its own if not
 OTHER_MAKE = $(shell requirements/choose_line.sh $(OTHER_LINE) >/dev/null 2>&1 && echo $(MAKE) \

@@ -24,6 +24,7 @@ LAYERS = [
     'payloads',
     'artifacts',
     'evaluation',
+    'report',
     'kmeans',
     'cluster_evaluator',
     'cluster_transform',

@@ -65,6 +65,7 @@ class Clustering:
         standardization: Standardization, or None.
         eval_weight: weight of the rows of the eval split that can be placed; 0 without one.
         eval_inertia: as `inertia`, of the rows of the eval split.
+        inertia_history: the inertia of the seeding and after each update, floats, or None.
     """
 
     centroids: np.ndarray
@@ -81,6 +82,7 @@ class Clustering:
     standardization: Standardization | None = None
     eval_weight: float = 0.0
     eval_inertia: float = 0.0
+    inertia_history: tuple[float, ...] | None = None
 
     def __post_init__(self):
         """Checks the parts and that they fit together.

@@ -25,7 +25,7 @@ def make(points, weights=None, **options):
 
 def test_a_cluster_that_has_another_id_is_found_again(tmp_path, capsys):
     old = make(POINTS, [5, 3, 2])
-    new = make(POINTS[[1, 0, 2]] + [0.0, 0.5], [4, 4, 2])
+    new = make(POINTS[[1, 0, 2]] + np.array([0.0, 0.5]), [4, 4, 2])
     code, rows, summary = compare(tmp_path, capsys, old, new)
     assert code == main.DONE
     assert rows == [
@@ -47,7 +47,7 @@ def test_clusters_that_come_and_go_are_told(tmp_path, capsys):
 
 def test_movement_is_in_the_space_of_the_new_centroids(tmp_path, capsys):
     standardization = Standardization((5.0, 5.0), (2.0, 2.0))
-    new = make((POINTS + [1.0, 0.0] - 5.0) / 2.0, standardization=standardization)
+    new = make((POINTS + np.array([1.0, 0.0]) - 5.0) / 2.0, standardization=standardization)
     _, rows, summary = compare(tmp_path, capsys, make(POINTS), new)
     assert [row[2] for row in rows] == ['0.5'] * 3
     assert 'in standard deviations' in summary

@@ -92,7 +92,9 @@ def test_what_is_no_artifact_is_told_without_a_traceback(tmp_path, capsys):
     )
 
 
-@pytest.mark.parametrize('arguments', [[], ['shew', 'uri'], ['show'], ['show', 'uri', '--columns=-1']])
+@pytest.mark.parametrize(
+    'arguments', [[], ['shew', 'uri'], ['show'], ['show', 'uri', '--columns=-1']]
+)
 def test_a_command_line_without_sense_ends_with_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main.main(arguments)

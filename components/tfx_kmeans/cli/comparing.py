@@ -1,8 +1,9 @@
 """`tfx-kmeans compare`: which clusters of two Centroids artifacts are the same, and what moved."""
 
 import numpy as np
+from scipy.spatial import distance
 
-from tfx_kmeans import artifacts, graph, matching
+from tfx_kmeans import artifacts, matching
 from tfx_kmeans.cli import main, tables
 
 
@@ -46,7 +47,8 @@ def _matched(old, new):
     points = old.points
     if new.standardization:
         points = (points - new.standardization.mean) / new.standardization.scale
-    distances = graph.pairwise_distances(points, new.centroids, distance=new.distance).numpy()
+    metric = {'squared_euclidean': 'sqeuclidean', 'cosine': 'cosine'}[new.distance]
+    distances = distance.cdist(points, new.centroids, metric)
     matched = matching.match(distances)
     pairs = {
         before: now

@@ -14,7 +14,7 @@ _EXIT_CODES = (
 
 
 def main(arguments=None):
-    """Runs `tfx-kmeans` with `arguments`, those of the process by default; returns its exit code."""
+    """Runs `tfx-kmeans` with `arguments`, by default the process's; returns the exit code."""
     options = _parser().parse_args(arguments)
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
     try:

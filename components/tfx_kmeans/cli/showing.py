@@ -30,7 +30,10 @@ def _facts(clustering):
     """Yields names and values of what there is to know of the whole."""
     yield 'clusters', str(clustering.n_clusters)
     widths = zip(clustering.feature_names, clustering.feature_widths, strict=True)
-    yield 'features', ', '.join(name if width == 1 else f'{name}[{width}]' for name, width in widths)
+    yield (
+        'features',
+        ', '.join(name if width == 1 else f'{name}[{width}]' for name, width in widths),
+    )
     yield 'distance', clustering.distance
     yield 'standardised', 'yes' if clustering.standardization else 'no'
     yield 'missing values', clustering.missing

@@ -7,6 +7,9 @@ from tfx.types import component_spec, standard_artifacts
 
 from tfx_kmeans import artifacts, evaluation
 from tfx_kmeans.cluster_evaluator import executor, gates, settings
+from tfx_kmeans.report import notebook
+
+notebook.register()
 
 _Bound = float | RuntimeParameter | None
 

@@ -10,7 +10,7 @@ from tfx.utils import path_utils
 
 from tfx_kmeans import artifacts, graph
 from tfx_kmeans.kmeans import columns as columns_lib
-from tfx_kmeans.kmeans import export, progress, reading, settings, solving, standardizing
+from tfx_kmeans.kmeans import export, progress, projector, reading, settings, solving, standardizing
 
 
 class Executor(base_executor.BaseExecutor):
@@ -51,6 +51,7 @@ class Executor(base_executor.BaseExecutor):
         export.write_model(clustering, spec, path_utils.serving_model_dir(model.uri))
         model_run = artifact_utils.get_single_instance(output_dict['model_run'])
         progress.write_tensorboard(model_run.uri, clustering, inertia_history)
+        projector.write(model_run.uri, clustering)
 
 
 def _columns(transform_graph, parameters):
@@ -87,6 +88,7 @@ def _fit(examples, columns, parameters):
         missing='partial' if parameters.missing == 'partial' else 'drop',
         output_prefix=parameters.output_prefix,
         standardization=standardization,
+        inertia_history=tuple(fitted.inertia_history.numpy().tolist()),
     )
     return clustering, fitted.inertia_history.numpy()
 
