@@ -146,7 +146,7 @@ def _judge_clusters(transform, kmeans, push_destination):
         centroids=kmeans.outputs['centroids'],
         model=kmeans.outputs['model'],
         max_inertia_ratio=1.25,  # trips of the eval split are as near to the centres
-        min_silhouette=0.4,
+        min_silhouette=0.3,
         min_cluster_share=0.0005,
         max_unplaced_share=0.1,  # trips without a place
         max_training_psi=0.1,
