@@ -5,6 +5,7 @@ python kubeflow/kubeflow_runner.py --image ... --vertex --pipeline_root gs://buc
 """
 
 import argparse
+import json
 import os
 import pathlib
 import sys
@@ -30,7 +31,7 @@ MOUNT = '/mnt/taxi'
 SCHEMA = '/app/schemas/taxi/schema.pbtxt'
 OUTPUT = locations.OUTPUT / 'kubeflow'
 
-_EXTERNAL_NODES = ('CsvExampleGen', 'Pusher')
+_EXTERNAL_NODES = ('CsvExampleGen', 'ClusterPusher', 'Pusher')
 
 
 def create_pipeline(pipeline_root=PIPELINE_ROOT, mount=MOUNT, **options):
@@ -45,14 +46,21 @@ def create_pipeline(pipeline_root=PIPELINE_ROOT, mount=MOUNT, **options):
         tfx.dsl.Pipeline.
     """
     parameter = tfx.dsl.experimental.RuntimeParameter
-    # a RuntimeParameter for a message holds its JSON
-    destination = f'{{"filesystem": {{"base_directory": "{mount}/serving_model"}}}}'
+
+    def destination(name, folder, description):
+        # a RuntimeParameter for a message holds its JSON
+        default = json.dumps({'filesystem': {'base_directory': f'{mount}/{folder}'}})
+        return parameter(name, str, default, description)
+
     return pipeline.create_pipeline(
         pipeline_name=PIPELINE_NAME,
         pipeline_root=pipeline_root,
         data_root=parameter('data_root', str, f'{mount}/data', 'directory of the CSV files'),
         schema_path=parameter('schema_path', str, SCHEMA, 'the curated schema of the trips'),
-        push_destination=parameter('push_destination', str, destination, 'where models go'),
+        push_destination=destination('push_destination', 'serving_model', 'where models go'),
+        cluster_push_destination=destination(
+            'cluster_push_destination', 'serving_clusters', 'where models of clusters go'
+        ),
         n_clusters=parameter('n_clusters', int, 24, 'how many zones to find'),
         train_args=parameter('train_args', str, '{"num_steps": 800}', 'batches to train on'),
         **options,

@@ -20,12 +20,13 @@ from tfx_kmeans import Clustering, kubeflow
 TRAIN_STEPS = 200
 _WORKDIR = kubeflow_runner.OUTPUT / 'rehearsal'
 _SERVING = kubeflow_runner.OUTPUT / 'serving_model'
+_CLUSTERS = kubeflow_runner.OUTPUT / 'serving_clusters'
 
 
 def main():
     """Goes through the three steps, and says on one screen what came of them."""
     path = kubeflow_runner.OUTPUT / f'{kubeflow_runner.PIPELINE_NAME}.yaml'
-    for directory in (_WORKDIR, _SERVING):
+    for directory in (_WORKDIR, _SERVING, _CLUSTERS):
         shutil.rmtree(directory, ignore_errors=True)
     kubeflow_runner.run(path)
     print(f'Compiled  {path}')
@@ -33,6 +34,7 @@ def main():
         'data_root': str(local_runner.DATA),
         'schema_path': str(locations.SCHEMA),
         'push_destination': json.dumps({'filesystem': {'base_directory': str(_SERVING)}}),
+        'cluster_push_destination': json.dumps({'filesystem': {'base_directory': str(_CLUSTERS)}}),
         'train_args': json.dumps({'num_steps': TRAIN_STEPS}),
     }
     kubeflow.validate(path, parameters=parameters)

@@ -116,20 +116,35 @@ def _summary(seconds, analyzer):
 
 def _found_by_kmeans():
     """Lines about the clusters, read from the Centroids artifact."""
-    from tfx_kmeans import Clustering
+    from tfx_kmeans import Clustering, Evaluation
 
     clustering = Clustering.read(latest('KMeans/centroids'))
+    evaluation = Evaluation.read(latest('ClusterEvaluator/evaluation'))
     return [
         f'{clustering.n_clusters} clusters of {clustering.total_weight:.0f} trips by where they '
         f'begin and end, found in {clustering.n_iter} iterations',
         *_sizes(clustering.cluster_weights),
         f'Mean squared distance of a trip to its centre: {clustering.inertia_per_row:.2f} km2 in '
         f'training, {clustering.eval_inertia_per_row:.2f} km2 in evaluation',
+        *_judged(evaluation),
+    ]
+
+
+def _judged(evaluation):
+    """Lines about how the clusters were judged, read from the ClusterEvaluation artifact."""
+    passed = [threshold.passed for threshold in evaluation.thresholds]
+    return [
+        f'Silhouette {evaluation.eval.silhouette:.2f}, shift against training '
+        f'{evaluation.training_shift.psi:.3f} (PSI); {sum(passed)} of {len(passed)} thresholds '
+        f'passed: {"blessed and pushed" if evaluation.blessed else "NOT blessed, so not pushed"}',
+        *(f'  {threshold}' for threshold in evaluation.thresholds if not threshold.passed),
     ]
 
 
 def _artifacts_of_kmeans():
+    report = os.path.join(latest('ClusterEvaluator/evaluation'), 'report.html')
     return [
+        f'Report on the clusters   {report}',
         f'Centroids artifact       {latest("KMeans/centroids")}',
         f'Fit in TensorBoard       {latest("KMeans/model_run")}',
     ]

@@ -37,14 +37,16 @@ def create_pipeline(output=locations.OUTPUT, **options):
         pipeline_root=str(output / 'pipeline_root'),
         data_root=str(DATA),
         schema_path=str(locations.SCHEMA),
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(
-                base_directory=str(output / 'serving_model')
-            )
-        ),
+        push_destination=_destination(output / 'serving_model'),
+        cluster_push_destination=_destination(output / 'serving_clusters'),
         metadata_path=str(output / 'metadata.sqlite'),
         **options,
     )
+
+
+def _destination(directory):
+    filesystem = tfx.proto.PushDestination.Filesystem(base_directory=str(directory))
+    return tfx.proto.PushDestination(filesystem=filesystem)
 
 
 def run():

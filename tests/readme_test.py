@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tfx import types
+from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 
 from support import reference
-from tfx_kmeans import Clustering
+from tfx_kmeans import Centroids, Clustering
 
 README = pathlib.Path(__file__).parent.parent / 'README.md'
 
@@ -50,6 +51,23 @@ def test_centroids_from_elsewhere(points, tmp_path, monkeypatch):
     np.testing.assert_allclose(written.centroids, left['model'].cluster_centers_, rtol=1e-6)
     assert written.total_weight == len(points)
     assert left['cluster_transform'].inputs['centroids'] is left['importer'].outputs['result']
+
+
+def test_judging_clusters():
+    left = run_section(
+        'Judging clusters',
+        tfx=tfx,
+        transform=Outputs(
+            transformed_examples=standard_artifacts.Examples,
+            transform_graph=standard_artifacts.TransformGraph,
+        ),
+        kmeans=Outputs(centroids=Centroids, model=standard_artifacts.Model),
+        push_destination=tfx.proto.PushDestination(),
+        ClusterTransform=lambda _: None,
+    )
+    blessing = left['cluster_evaluator'].outputs['blessing']
+    assert left['pusher'].inputs['model_blessing'] is blessing
+    assert left['cluster_evaluator'].exec_properties['min_kept_share'] == 0.95
 
 
 def test_k_means_in_your_own_graph(points):

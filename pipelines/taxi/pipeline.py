@@ -1,14 +1,14 @@
 """The taxi pipeline: clusters of where trips begin and end, as features of a model.
 
-An ordinary TFX pipeline but for two nodes, `KMeans` and `ClusterTransform`, or, with `analyzer`,
-but for what its preprocessing_fn calls.
+An ordinary TFX pipeline but for three nodes, `KMeans`, `ClusterEvaluator` and `ClusterTransform`,
+or, with `analyzer`, but for what its preprocessing_fn calls.
 """
 
 from tensorflow_model_analysis.proto import config_pb2
 from tfx import v1 as tfx
 
 from taxi import features
-from tfx_kmeans import ClusterTransform, KMeans
+from tfx_kmeans import ClusterEvaluator, ClusterTransform, KMeans
 
 
 def create_pipeline(
@@ -17,6 +17,7 @@ def create_pipeline(
     data_root,
     schema_path,
     push_destination,
+    cluster_push_destination,
     metadata_path=None,
     n_clusters=24,
     train_args=None,
@@ -28,8 +29,9 @@ def create_pipeline(
 ):
     """Builds the pipeline.
 
-    For Kubeflow, `data_root`, `schema_path`, `push_destination`, `n_clusters`, `train_args` and
-    `eval_args` may be RuntimeParameters; that of a message is of type str and holds it as JSON.
+    For Kubeflow, `data_root`, `schema_path`, `push_destination`, `cluster_push_destination`,
+    `n_clusters`, `train_args` and `eval_args` may be RuntimeParameters; that of a message is of
+    type str and holds it as JSON.
 
     Args:
         pipeline_name: str.
@@ -37,6 +39,8 @@ def create_pipeline(
         data_root: directory of CSV files of taxi trips.
         schema_path: the curated schema of these files, a pbtxt file.
         push_destination: tfx.proto.PushDestination: where the blessed model goes.
+        cluster_push_destination: tfx.proto.PushDestination: where the model that tells nothing but
+            clusters goes, if they are blessed.
         metadata_path: SQLite file of the metadata, or None where Kubeflow keeps them.
         n_clusters: how many zones to find.
         train_args: tfx.proto.TrainArgs: how many batches to train the model on; None: 800.
@@ -71,7 +75,7 @@ def create_pipeline(
         transform = tfx.components.Transform(
             **raw, preprocessing_fn='taxi.preprocessing.preprocessing_fn'
         )
-        # the two nodes that bring clusters into the pipeline
+        # the nodes that bring clusters into the pipeline
         kmeans = KMeans(
             examples=transform.outputs['transformed_examples'],
             transform_graph=transform.outputs['transform_graph'],
@@ -88,7 +92,13 @@ def create_pipeline(
             centroids=kmeans.outputs['centroids'],
         )
         # from here on ClusterTransform stands where Transform would
-        features_from, nodes = cluster_transform, [transform, kmeans, cluster_transform]
+        features_from = cluster_transform
+        nodes = [
+            transform,
+            kmeans,
+            *_judge_clusters(transform, kmeans, cluster_push_destination),
+            cluster_transform,
+        ]
 
     trainer = tfx.components.Trainer(
         run_fn='taxi.model.run_fn',
@@ -126,6 +136,27 @@ def create_pipeline(
         and tfx.orchestration.metadata.sqlite_metadata_connection_config(metadata_path),
         beam_pipeline_args=beam_pipeline_args,
     )
+
+
+def _judge_clusters(transform, kmeans, push_destination):
+    """Nodes that push the model of the clusters if they are good enough."""
+    cluster_evaluator = ClusterEvaluator(
+        examples=transform.outputs['transformed_examples'],
+        transform_graph=transform.outputs['transform_graph'],
+        centroids=kmeans.outputs['centroids'],
+        model=kmeans.outputs['model'],
+        max_inertia_ratio=1.25,  # trips of the eval split are as near to the centres
+        min_silhouette=0.3,
+        min_cluster_share=0.0005,
+        max_unplaced_share=0.1,  # trips without a place
+        max_training_psi=0.1,
+    )
+    cluster_pusher = tfx.components.Pusher(
+        model=kmeans.outputs['model'],
+        model_blessing=cluster_evaluator.outputs['blessing'],
+        push_destination=push_destination,
+    ).with_id('ClusterPusher')
+    return cluster_evaluator, cluster_pusher
 
 
 def _eval_config():

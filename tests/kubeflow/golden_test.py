@@ -63,7 +63,7 @@ def test_data_root_clusters_and_training_steps_are_parameters():
 
 def test_both_targets_run_the_same_tasks_on_the_same_inputs():
     tasks = [ir.Compiled.read(GOLDEN / name).spec['root']['dag']['tasks'] for name in OPTIONS]
-    assert len(tasks[0]) == 10
+    assert len(tasks[0]) == 12
     for task in [*tasks[0].values(), *tasks[1].values()]:
         task.pop('cachingOptions')
         task.pop('retryPolicy', None)

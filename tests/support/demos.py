@@ -13,7 +13,7 @@ from ml_metadata.proto import metadata_store_pb2
 
 NODES = {
     'CsvExampleGen', 'StatisticsGen', 'ImportSchemaGen', 'ExampleValidator', 'Transform', 'KMeans',
-    'ClusterTransform', 'Trainer', 'Evaluator', 'Pusher',
+    'ClusterEvaluator', 'ClusterTransform', 'Trainer', 'Evaluator', 'Pusher',
 }  # fmt: skip
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 

@@ -50,8 +50,9 @@ def metrics(split, rows, lens, tally):
         n_unplaced=tally.n_unplaced + rows.left_out,
         cluster_weights=tuple(tally.weights.tolist()),
         cluster_inertias=tuple(tally.inertias.tolist()),
-        cluster_silhouettes=tuple(map(_known, scores.cluster_silhouettes.numpy())),
-        silhouette=_known(scores.silhouette),
+        # rounding may bring a mean of ones above 1
+        cluster_silhouettes=tuple(map(_known, np.clip(scores.cluster_silhouettes, -1, 1))),
+        silhouette=_known(np.clip(scores.silhouette, -1, 1)),
         davies_bouldin=_known(scores.davies_bouldin),
         calinski_harabasz=_known(scores.calinski_harabasz),
     )
