@@ -1,5 +1,6 @@
 # make demo    sets everything up and runs the taxi pipeline on real data
 # make demo-analyzer  the same with the clusters found inside Transform
+# make demo-retrain  runs it on a second span of data: cluster ids stay what they were
 # make kubeflow  compiles, checks and rehearses the pipeline for Kubeflow Pipelines
 # make test    sets everything up and runs the tests
 # make test-report  looks at the report in a real browser, which it installs where it can
@@ -32,13 +33,17 @@ KFP_LOCK := requirements/kfp.txt
 # with the libraries that ours is measured beside
 BENCH_VENV := .venv-bench
 
-.PHONY: demo demo-analyzer kubeflow test test-report test-other-line dist bench venv kfp-venv lint lock clean line
+.PHONY: demo demo-analyzer demo-retrain kubeflow test test-report test-other-line dist bench venv kfp-venv lint lock clean line
 
 demo: line venv
 	@$(PYTHON) -W ignore pipelines/demo.py
 
 demo-analyzer: line venv
 	@TFX_KMEANS_OUTPUT=output/analyzer $(PYTHON) -W ignore pipelines/demo.py --analyzer
+
+demo-retrain: line venv
+	@rm -rf output/retrain
+	@TFX_KMEANS_OUTPUT=output/retrain $(PYTHON) -W ignore pipelines/retrain.py
 
 kubeflow: line venv
 	@$(PYTHON) -W ignore kubeflow/rehearse.py

@@ -4,13 +4,10 @@ With --analyzer the clusters are found inside Transform: `make demo-analyzer`.
 """
 
 import argparse
-import logging as standard_logging
 import os
-import re
-import sys
-import time
 
 import locations
+from running import console, latest, newest_version, run
 
 TRAIN_STEPS = 800
 _LOG = locations.OUTPUT / 'demo.log'
@@ -21,63 +18,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--analyzer', action='store_true', help='find clusters inside Transform')
     analyzer = parser.parse_args().analyzer
-    locations.OUTPUT.mkdir(parents=True, exist_ok=True)
-    console = os.fdopen(os.dup(sys.stdout.fileno()), 'w', buffering=1)
-    print(f'Running the taxi pipeline; all that it logs is in {_LOG}', file=console)
-    _send_output_to(_LOG)
-    try:
-        seconds = _run_pipeline(console, analyzer)
-        print(*_summary(sum(seconds.values()), analyzer), sep='\n', file=console)
-    except BaseException as error:
-        print(f'\nFailed: {error}\nThe log says more: {_LOG}', file=console)
-        raise
+    with console(_LOG) as terminal:
+        seconds = run(terminal, _pipeline(analyzer))
+        print(*_summary(sum(seconds.values()), analyzer), sep='\n', file=terminal)
 
 
-def _send_output_to(path):
-    """Sends all that this process prints from now on, its C++ parts included, to a file."""
-    with open(path, 'w') as file:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-            os.dup2(file.fileno(), stream.fileno())
-
-
-class _NodeTimes(standard_logging.Handler):
-    """Shows on the console when a node begins and how long it took."""
-
-    def __init__(self, console):
-        super().__init__()
-        self.seconds = {}
-        self._console = console
-        self._started = 0.0
-
-    def emit(self, record):
-        match = re.fullmatch(r'Component (\S+) is (running|finished)\.', record.getMessage())
-        if not match:
-            return
-        node, state = match.groups()
-        if state == 'running':
-            self._started = time.monotonic()
-            print(f'  {node:20}', end='', file=self._console, flush=True)
-        else:
-            self.seconds[node] = time.monotonic() - self._started
-            print(f'{self.seconds[node]:6.1f} s', file=self._console)
-
-
-def _run_pipeline(console, analyzer):
-    """Runs the pipeline; returns the seconds that each node took."""
-    from absl import logging
+def _pipeline(analyzer):
     from tfx import v1 as tfx
 
     import local_runner
 
-    logging.set_verbosity(logging.INFO)
-    times = _NodeTimes(console)
-    logging.get_absl_logger().addHandler(times)
-    pipeline = local_runner.create_pipeline(
+    return local_runner.create_pipeline(
         train_args=tfx.proto.TrainArgs(num_steps=TRAIN_STEPS), analyzer=analyzer
     )
-    tfx.orchestration.LocalDagRunner().run(pipeline)
-    return times.seconds
 
 
 def _summary(seconds, analyzer):
@@ -90,7 +43,7 @@ def _summary(seconds, analyzer):
     pushed = locations.OUTPUT / 'serving_model'
     if not pushed.exists():
         raise RuntimeError('the Evaluator did not bless the model, so Pusher pushed none')
-    served = _newest_version(pushed)
+    served = newest_version(pushed)
     picture = locations.OUTPUT / 'clusters.png'
     cluster_map.draw(transform_graph, examples, picture)
     with_clusters = comparison.evaluate_served(served, latest('CsvExampleGen/examples'))
@@ -124,6 +77,7 @@ def _found_by_kmeans():
         f'{clustering.n_clusters} clusters of {clustering.total_weight:.0f} trips by where they '
         f'begin and end, found in {clustering.n_iter} iterations',
         *_sizes(clustering.cluster_weights),
+        *_scores(clustering),
         f'Mean squared distance of a trip to its centre: {clustering.inertia_per_row:.2f} km2 in '
         f'training, {clustering.eval_inertia_per_row:.2f} km2 in evaluation',
         *_judged(evaluation),
@@ -139,6 +93,17 @@ def _judged(evaluation):
         f'passed: {"blessed and pushed" if evaluation.blessed else "NOT blessed, so not pushed"}',
         *(f'  {threshold}' for threshold in evaluation.thresholds if not threshold.passed),
     ]
+
+
+def _scores(clustering):
+    """Lines of the scores by number of clusters, the one that was kept marked."""
+    criterion = clustering.selection.criterion
+    scores = [
+        f'{row.n_clusters}: {getattr(row, criterion):.3f}'
+        + ('*' if row.n_clusters == clustering.n_clusters else '')
+        for row in clustering.selection.table
+    ]
+    return [f'Kept* by {criterion} from these numbers of clusters: {", ".join(scores)}']
 
 
 def _artifacts_of_kmeans():
@@ -180,15 +145,6 @@ def _sizes(weights, per_line=8):
     """Lines of `id:trips`, cluster by cluster."""
     cells = [f'{cluster:>4}:{weight:>5.0f}' for cluster, weight in enumerate(weights)]
     return ['  ' + ''.join(cells[i : i + per_line]) for i in range(0, len(cells), per_line)]
-
-
-def latest(output):
-    """Directory of the artifact that `Node/output` wrote last."""
-    return _newest_version(locations.OUTPUT / 'pipeline_root' / output)
-
-
-def _newest_version(directory):
-    return str(max(directory.iterdir(), key=lambda path: int(path.name)))
 
 
 if __name__ == '__main__':

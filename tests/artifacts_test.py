@@ -28,6 +28,14 @@ def make(**changes):
         'eval_weight': 4.0,
         'eval_inertia': 3.0,
         'inertia_history': (9.0, 5.0),
+        'selection': artifacts.Selection(
+            'silhouette',
+            (
+                artifacts.Candidate(1, 9.0, 1, True, None, None, None),
+                artifacts.Candidate(2, 5.0, 4, False, 0.5, 0.25, 8.0),
+            ),
+        ),
+        'continuation': artifacts.Continuation(3, (0, None), (0.5, None), (0.25, 1.0), 0.475),
     }
     return artifacts.Clustering(**(fields | changes))
 
@@ -47,7 +55,13 @@ def test_written_json_follows_the_published_schema(tmp_path):
     jsonschema.validate(json.loads((tmp_path / 'clustering.json').read_text()), schema)
     fields = {field.name for field in dataclasses.fields(artifacts.Clustering)}
     assert set(schema['properties']) == fields - {'centroids'} | {'format_version'}
-    assert set(schema['required']) == set(schema['properties']) - {'missing', 'inertia_history'}
+    added = {
+        'missing',
+        'inertia_history',
+        'selection',
+        'continuation',
+    }  # since the first payloads were written
+    assert set(schema['required']) == set(schema['properties']) - added
 
 
 def test_published_schema_is_the_one_the_package_reads():
@@ -92,6 +106,14 @@ WRONG_PARTS = {
         {'standardization': artifacts.Standardization((0.0,), (1.0,))},
         'mean is 1 and should be 3',
     ),
+    'continuation': (
+        {'continuation': artifacts.Continuation(3, (0,), (0.5,), (0.0,), 0.0)},
+        'continuation.old_numbers is 1 and should be 2',
+    ),
+    'criterion': (
+        {'selection': artifacts.Selection('best', ())},
+        "selection.criterion: 'best' is not one of",
+    ),
     'zero scale': (
         {'standardization': artifacts.Standardization((0.0,) * 3, (0.0,) * 3)},
         'standardization',
@@ -112,6 +134,13 @@ def test_a_payload_from_before_missing_values_could_be_placed_leaves_them_withou
     make().write(str(tmp_path))
     edit_json(tmp_path, missing='DELETE')
     assert artifacts.Clustering.read(str(tmp_path)).missing == 'drop'
+
+
+def test_a_payload_from_before_clusters_were_chosen_and_continued_is_read(tmp_path):
+    make().write(str(tmp_path))
+    edit_json(tmp_path, selection='DELETE', continuation='DELETE')
+    read = artifacts.Clustering.read(str(tmp_path))
+    assert (read.selection, read.continuation) == (None, None)
 
 
 # centroids from elsewhere

@@ -22,7 +22,9 @@ class Centroids(artifact.Artifact):
 
     Custom properties: `span` of the examples, `n_clusters`, `n_features`, `inertia`,
     `inertia_per_row`, `eval_inertia_per_row` (where there was an eval split), `n_iter`, `converged`
-    and `smallest_cluster_share`.
+    and `smallest_cluster_share`; `silhouette`, `davies_bouldin` and `calinski_harabasz` where
+    n_clusters was chosen; `changed_share`, `new_clusters` and `largest_movement` where the clusters
+    continue others.
     """
 
     TYPE_NAME = 'tfx_kmeans.Centroids'
@@ -39,6 +41,64 @@ class Standardization:
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A number of clusters that was tried, and how its fit scored; see graph.score_clusters.
+
+    Attributes:
+        n_clusters: int.
+        inertia: as in Clustering.
+        n_iter: as in Clustering.
+        converged: as in Clustering.
+        silhouette: float, or None where it is not defined (for one cluster), as are the next two.
+        davies_bouldin: float, or None.
+        calinski_harabasz: float, or None, also where it is infinite.
+    """
+
+    n_clusters: int
+    inertia: float
+    n_iter: int
+    converged: bool
+    silhouette: float | None
+    davies_bouldin: float | None
+    calinski_harabasz: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """How the number of clusters was chosen.
+
+    Attributes:
+        criterion: 'silhouette', 'davies_bouldin', 'calinski_harabasz' or 'elbow'.
+        table: the candidates, by rising n_clusters.
+    """
+
+    criterion: str
+    table: tuple[Candidate, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Continuation:
+    """What became of the clusters of a predecessor; see matching.match.
+
+    Attributes:
+        n_clusters: int, clusters of the predecessor.
+        old_numbers: for each cluster the number of the old one that it continues, None of a new
+            one.
+        movements: for each cluster the Euclidean distance, not squared (1 - cos under the cosine
+            distance) of its centroid from that of the old one, None of a new one.
+        changed_shares: for each cluster the share of its training rows, by weight, that the
+            predecessor gives another id or none; 0 where it has no rows.
+        changed_share: float, that share of all training rows.
+    """
+
+    n_clusters: int
+    old_numbers: tuple[int | None, ...]
+    movements: tuple[float | None, ...]
+    changed_shares: tuple[float, ...]
+    changed_share: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,6 +126,8 @@ class Clustering:
         eval_weight: weight of the rows of the eval split that can be placed; 0 without one.
         eval_inertia: as `inertia`, of the rows of the eval split.
         inertia_history: the inertia of the seeding and after each update, floats, or None.
+        selection: Selection, or None where n_clusters was given.
+        continuation: Continuation, or None of clusters without a predecessor.
     """
 
     centroids: np.ndarray
@@ -83,6 +145,8 @@ class Clustering:
     eval_weight: float = 0.0
     eval_inertia: float = 0.0
     inertia_history: tuple[float, ...] | None = None
+    selection: Selection | None = None
+    continuation: Continuation | None = None
 
     def __post_init__(self):
         """Checks the parts and that they fit together.
@@ -245,18 +309,29 @@ class Clustering:
             for field in dataclasses.fields(self)
             if field.name != 'centroids'
         }
-        if self.standardization:
-            fields['standardization'] = dataclasses.asdict(self.standardization)
         return payloads.as_json({'format_version': FORMAT_VERSION, **fields})
 
 
 def _from_json(fields):
     """Turns the JSON types of `fields` into those of Clustering."""
     del fields['format_version']  # a field that an older version did not write has its default
-    if fields['standardization']:
-        parts = {name: tuple(part) for name, part in fields['standardization'].items()}
-        fields['standardization'] = Standardization(**parts)
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    fields = payloads.as_tuples(fields)
+    for name, kind in _PARTS.items():
+        if fields.get(name):
+            fields[name] = kind(**fields[name])
+    return fields
+
+
+def _selection(criterion, table):
+    return Selection(criterion, tuple(Candidate(**row) for row in table))
+
+
+# the fields of clustering.json that are objects
+_PARTS = {
+    'standardization': Standardization,
+    'selection': _selection,
+    'continuation': Continuation,
+}
 
 
 def _read_array(path):
@@ -290,6 +365,10 @@ def _check_lengths(clustering):
     if clustering.standardization:
         lengths['standardization.mean'] = (len(clustering.standardization.mean), n_features)
         lengths['standardization.scale'] = (len(clustering.standardization.scale), n_features)
+    if clustering.continuation:
+        for name in ('old_numbers', 'movements', 'changed_shares'):
+            length = len(getattr(clustering.continuation, name))
+            lengths[f'continuation.{name}'] = (length, n_clusters)
     for name, (length, wanted) in lengths.items():
         if length != wanted:
             raise errors.CentroidsError(

@@ -1,5 +1,6 @@
 """The JSON part of an artifact's payload: read, checked against its schema, and written."""
 
+import dataclasses
 import functools
 import json
 import os
@@ -65,10 +66,19 @@ class JsonFile:
 
 
 def as_json(value):
-    """Turns the tuples in `value` into the lists that JSON has."""
+    """Turns tuples and dataclasses in `value` into the lists and objects that JSON has."""
+    if dataclasses.is_dataclass(value):
+        value = vars(value)
     if isinstance(value, dict):
         return {key: as_json(part) for key, part in value.items()}
     return [as_json(part) for part in value] if isinstance(value, tuple) else value
+
+
+def as_tuples(value):
+    """Turns the lists in `value` back into tuples."""
+    if isinstance(value, dict):
+        return {key: as_tuples(part) for key, part in value.items()}
+    return tuple(as_tuples(part) for part in value) if isinstance(value, list) else value
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from tensorflow_model_analysis.proto import config_pb2
 from tfx import v1 as tfx
 
 from taxi import features
-from tfx_kmeans import ClusterEvaluator, ClusterTransform, KMeans
+from tfx_kmeans import Centroids, ClusterEvaluator, ClusterTransform, KMeans
 
 
 def create_pipeline(
@@ -24,14 +24,16 @@ def create_pipeline(
     eval_args=None,
     seed=0,
     analyzer=False,
+    previous_centroids=None,
+    spans=False,
     enable_cache=True,
     beam_pipeline_args=None,
 ):
     """Builds the pipeline.
 
     For Kubeflow, `data_root`, `schema_path`, `push_destination`, `cluster_push_destination`,
-    `n_clusters`, `train_args` and `eval_args` may be RuntimeParameters; that of a message is of
-    type str and holds it as JSON.
+    `n_clusters`, `train_args` and `eval_args` may be RuntimeParameters, and so may the URI of
+    `previous_centroids`; that of a message is of type str and holds it as JSON.
 
     Args:
         pipeline_name: str.
@@ -42,19 +44,27 @@ def create_pipeline(
         cluster_push_destination: tfx.proto.PushDestination: where the model that tells nothing but
             clusters goes, if they are blessed.
         metadata_path: SQLite file of the metadata, or None where Kubeflow keeps them.
-        n_clusters: how many zones to find.
+        n_clusters: how many zones to find, or several such numbers, of which KMeans keeps the best.
         train_args: tfx.proto.TrainArgs: how many batches to train the model on; None: 800.
         eval_args: tfx.proto.EvalArgs: how many to evaluate it on after each epoch; None: 40.
         seed: of the clusters and of the model.
         analyzer: whether Transform finds the clusters, with the analyzers in its preprocessing_fn,
             instead of KMeans and ClusterTransform.
+        previous_centroids: where the zones are that the new ones are to continue, so that their
+            ids mean the same in the next model: 'latest' for those of the last run of this
+            pipeline (none in the first run; not on Kubeflow), or the URI of a Centroids artifact.
+            None: the zones are numbered anew.
+        spans: whether `data_root` has a directory `span-1`, `span-2` and so on for each span of
+            the data, of which the last one is read.
         enable_cache: whether nodes whose inputs are unchanged reuse what they wrote before.
         beam_pipeline_args: options of the Beam runner.
 
     Returns:
         tfx.dsl.Pipeline.
     """
-    example_gen = tfx.components.CsvExampleGen(input_base=data_root)
+    example_gen = tfx.components.CsvExampleGen(
+        input_base=data_root, input_config=_span_by_directory() if spans else None
+    )
     statistics_gen = tfx.components.StatisticsGen(examples=example_gen.outputs['examples'])
     schema_gen = tfx.components.ImportSchemaGen(schema_file=schema_path)
     example_validator = tfx.components.ExampleValidator(
@@ -75,6 +85,7 @@ def create_pipeline(
         transform = tfx.components.Transform(
             **raw, preprocessing_fn='taxi.preprocessing.preprocessing_fn'
         )
+        previous = _previous(previous_centroids)
         # the nodes that bring clusters into the pipeline
         kmeans = KMeans(
             examples=transform.outputs['transformed_examples'],
@@ -85,6 +96,7 @@ def create_pipeline(
             n_init=5,
             missing='drop',  # trips without a place stay out of the fit, with an id of their own
             seed=seed,
+            previous_centroids=previous[0].outputs['result'] if previous else None,
         )
         cluster_transform = ClusterTransform(
             **raw,
@@ -94,6 +106,7 @@ def create_pipeline(
         # from here on ClusterTransform stands where Transform would
         features_from = cluster_transform
         nodes = [
+            *previous,
             transform,
             kmeans,
             *_judge_clusters(transform, kmeans, cluster_push_destination),
@@ -157,6 +170,25 @@ def _judge_clusters(transform, kmeans, push_destination):
         push_destination=push_destination,
     ).with_id('ClusterPusher')
     return cluster_evaluator, cluster_pusher
+
+
+def _span_by_directory():
+    split = tfx.proto.Input.Split(name='trips', pattern='span-{SPAN}/*')
+    return tfx.proto.Input(splits=[split])
+
+
+def _previous(where):
+    """Returns a list of the node that finds the centroids to continue; empty where None are."""
+    if where is None:
+        return []
+    if where == 'latest':
+        node = tfx.dsl.Resolver(
+            strategy_class=tfx.dsl.experimental.LatestArtifactStrategy,
+            result=tfx.dsl.Channel(type=Centroids),
+        )
+    else:
+        node = tfx.dsl.Importer(source_uri=where, artifact_type=Centroids, reimport=True)
+    return [node.with_id('PreviousCentroids')]
 
 
 def _eval_config():

@@ -85,7 +85,7 @@ def score_clusters(
 
     Args:
         points: `[n, d]`, numeric.
-        centroids: `[k, d]`, numeric and finite, k static.
+        centroids: `[k, d]`, numeric and finite.
         weights: `[n]`, how much each row counts, finite and >= 0; None counts each row once.
         distance: 'squared_euclidean' or 'cosine'.
         missing: see `graph.assign`; with 'partial' all distances are over the observed values,
@@ -130,9 +130,7 @@ def score_parts(parts, centroids, *, distance='squared_euclidean', missing='drop
     arguments.check_distance('distance', distance)
     arguments.check_missing('missing', missing, distance)
     centroids = arguments.as_matrix(centroids, 'centroids')
-    if centroids.shape[0] is None:
-        raise ValueError(f'centroids must have a known number of rows, not {centroids.shape}')
-    settings = _Settings(*centroids.shape, distance, missing)
+    settings = _Settings(centroids.shape[1], distance, missing)
     places = _sum(
         _call(_place, settings, points, weights, centroids) for points, weights in parts()
     )
@@ -143,7 +141,7 @@ def score_parts(parts, centroids, *, distance='squared_euclidean', missing='drop
         _call(_measure, settings, points, weights, centroids, tf.cast(means, tf.float32))
         for points, weights in parts()
     )
-    return _finish(settings, places, means, spread)
+    return _finish(places, means, spread)
 
 
 def elbow(n_clusters, inertias):
@@ -190,7 +188,6 @@ def elbow(n_clusters, inertias):
 class _Settings:
     """What a traced pass has fixed."""
 
-    n_clusters: int
     width: int
     distance: str
     missing: str
@@ -239,7 +236,7 @@ def _call(step, settings, points, weights, *arrays):
 
 @functools.lru_cache(maxsize=32)
 def _compiled(step, settings):
-    """One traced function per pass and settings, for parts of any number of rows."""
+    """One traced function per pass and settings, for any number of rows and of centroids."""
     return tf.function(functools.partial(step, settings), autograph=False, reduce_retracing=True)
 
 
@@ -256,13 +253,13 @@ class _Placed:
 
     def __init__(self, settings, points, weights, centroids):
         points = tf.ensure_shape(points, [None, settings.width])
-        centroids = tf.ensure_shape(centroids, [settings.n_clusters, settings.width])
+        centroids = tf.ensure_shape(centroids, [None, settings.width])
         rows, self._targets = assignment.prepare(
             points, centroids, settings.distance, settings.missing
         )
         self.rows = dataclasses.replace(rows, weights=weights)
         self._partial = settings.missing == 'partial'
-        self.several = settings.n_clusters > 1
+        self.n_clusters = blocks.row_count(centroids)
 
     def block(self, start, stop):
         """Returns values and which are observed, float32 `[b, d]`, weights float64 `[b]`.
@@ -295,9 +292,7 @@ class _Placed:
         else:
             distances = rows_lib.relative_distances(values, self._targets)
         nearest = tf.argmin(distances, axis=1, output_type=tf.int32)
-        if not self.several:
-            return nearest, nearest
-        own = tf.one_hot(nearest, self._targets.shape[0], on_value=True, off_value=False)
+        own = tf.one_hot(nearest, self.n_clusters, on_value=True, off_value=False)
         distances = tf.where(own, math.inf, distances)
         return nearest, tf.argmin(distances, axis=1, output_type=tf.int32)
 
@@ -313,7 +308,7 @@ class _Placed:
 def _place(settings, points, weights, centroids):
     """The first pass over a part: _Places."""
     placed = _Placed(settings, points, weights, centroids)
-    n_clusters, width = settings.n_clusters, settings.width
+    n_clusters, width = placed.n_clusters, settings.width
 
     def step(start, stop, *totals):
         values, observed, weights, unplaced = placed.block(start, stop)
@@ -340,7 +335,7 @@ def _place(settings, points, weights, centroids):
     shapes = [[n_clusters, width]] * 2 + [[n_clusters]] * 3 + [[], []]
     initial = [tf.zeros(shape, tf.float64) for shape in shapes]
     initial[3] = tf.zeros([n_clusters], tf.int64)
-    rows_per_block = blocks.block_rows(max(n_clusters, 2 * width))
+    rows_per_block = blocks.block_rows(tf.maximum(n_clusters, 2 * width))
     return _Places(*blocks.reduce_blocks(step, placed.rows.count, rows_per_block, initial))
 
 
@@ -351,7 +346,8 @@ def _silhouettes(own, other):
 def _measure(settings, points, weights, centroids, means):
     """The second pass over a part: _Spread about the means of the clusters, float32 `[k, d]`."""
     placed = _Placed(settings, points, weights, centroids)
-    means = tf.ensure_shape(means, [settings.n_clusters, settings.width])
+    means = tf.ensure_shape(means, [None, settings.width])
+    n_clusters = placed.n_clusters
 
     def step(start, stop, distances, total):
         values, observed, weights, _ = placed.block(start, stop)
@@ -359,22 +355,21 @@ def _measure(settings, points, weights, centroids, means):
         squares = placed.distances(values, observed, ids, means)
         weighted = weights * tf.sqrt(squares)
         return [
-            distances + tf.math.unsorted_segment_sum(weighted, ids, settings.n_clusters),
+            distances + tf.math.unsorted_segment_sum(weighted, ids, n_clusters),
             total + tf.reduce_sum(weights * squares),
         ]
 
-    initial = [tf.zeros([settings.n_clusters], tf.float64), tf.zeros([], tf.float64)]
-    rows_per_block = blocks.block_rows(max(settings.n_clusters, 2 * settings.width))
+    initial = [tf.zeros([n_clusters], tf.float64), tf.zeros([], tf.float64)]
+    rows_per_block = blocks.block_rows(tf.maximum(n_clusters, 2 * settings.width))
     return _Spread(*blocks.reduce_blocks(step, placed.rows.count, rows_per_block, initial))
 
 
-def _finish(settings, places, means, spread):
+def _finish(places, means, spread):
     """Returns the ClusterScores of what both passes found; means float64 `[k, d]`."""
     nan = tf.constant(math.nan, tf.float64)
     total = tf.reduce_sum(places.weights)
     silhouettes = tf.where(places.counts > 1, places.silhouettes, tf.zeros([], tf.float64))
-    if settings.n_clusters == 1:
-        silhouettes = tf.fill([1], nan)
+    silhouettes = tf.where(tf.size(silhouettes) > 1, silhouettes, nan)
     filled = places.weights > 0
     n_filled = tf.math.count_nonzero(filled, dtype=tf.float64)
     whole_mean = tf.math.divide_no_nan(

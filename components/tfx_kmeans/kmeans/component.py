@@ -18,7 +18,8 @@ class KMeansSpec(component_spec.ComponentSpec):
     """What KMeans takes and gives."""
 
     PARAMETERS = {  # noqa: RUF012 - TFX declares them so
-        'n_clusters': component_spec.ExecutionParameter(type=int),
+        'n_clusters': component_spec.ExecutionParameter(type=int, optional=True),
+        'candidates': component_spec.ExecutionParameter(type=str, optional=True),
         'features': component_spec.ExecutionParameter(type=str, optional=True),
         'output_prefix': component_spec.ExecutionParameter(type=str),
         'init': component_spec.ExecutionParameter(type=str),
@@ -34,10 +35,14 @@ class KMeansSpec(component_spec.ComponentSpec):
         'memory_budget': component_spec.ExecutionParameter(type=int),
         'train_split': component_spec.ExecutionParameter(type=str),
         'eval_split': component_spec.ExecutionParameter(type=str, optional=True),
+        'selection': component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {  # noqa: RUF012
         'examples': component_spec.ChannelParameter(type=standard_artifacts.Examples),
         'transform_graph': component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
+        'previous_centroids': component_spec.ChannelParameter(
+            type=artifacts.Centroids, optional=True
+        ),
     }
     OUTPUTS = {  # noqa: RUF012
         'centroids': component_spec.ChannelParameter(type=artifacts.Centroids),
@@ -50,7 +55,7 @@ class KMeans(base_component.BaseComponent):
     """A TFX component that fits k-means inside the TensorFlow graph on Transform's output.
 
     The same seed and the same examples give the same clusters, in whatever order of files and
-    shards they come. Clusters are numbered by falling weight.
+    shards they come. Clusters are numbered by falling weight, or as `previous_centroids` were.
 
     ## Example
     ```
@@ -76,7 +81,7 @@ class KMeans(base_component.BaseComponent):
         self,
         examples: types.BaseChannel,
         transform_graph: types.BaseChannel,
-        n_clusters: int | RuntimeParameter,
+        n_clusters: int | Sequence[int] | RuntimeParameter,
         features: Sequence[str] | None = None,
         output_prefix: str | RuntimeParameter = 'cluster',
         init: str | RuntimeParameter = 'k-means++',
@@ -92,6 +97,8 @@ class KMeans(base_component.BaseComponent):
         memory_budget: int | RuntimeParameter = 4_000_000_000,
         train_split: str | RuntimeParameter = 'train',
         eval_split: str | RuntimeParameter | None = 'eval',
+        selection: str | RuntimeParameter = 'silhouette',
+        previous_centroids: types.BaseChannel | None = None,
     ):
         """Constructs a KMeans component.
 
@@ -100,7 +107,9 @@ class KMeans(base_component.BaseComponent):
                 files of tf.Example.
             transform_graph: Channel of TransformGraph of the same Transform, which tells the types
                 and shapes of the features.
-            n_clusters: how many clusters to fit, at least 1.
+            n_clusters: how many clusters to fit, at least 1; or a sequence of such numbers, each of
+                which is fitted to the rows, read once, and the best by `selection` is kept. A
+                RuntimeParameter is of type int, or of type str and holds either as JSON.
             features: names of dense numeric transformed features, scalars or vectors; None takes
                 all dense float ones (a float label among them, so name them where there is one).
             output_prefix: downstream features are called `<output_prefix>_id` and so on.
@@ -133,13 +142,26 @@ class KMeans(base_component.BaseComponent):
                 a value, and twice that for a while. The other solvers do not go by it.
             train_split: split to fit on.
             eval_split: split to score the fit on; None scores none.
+            selection: which of several n_clusters is kept: that of highest 'silhouette' (the
+                simplified one), of lowest 'davies_bouldin' or of highest 'calinski_harabasz' on the
+                train split, each at least 2, see `graph.score_clusters`; or that at the 'elbow' of
+                the inertia, at least 3 numbers, see `graph.elbow`. Of equals it is the smallest.
+            previous_centroids: Channel of Centroids of an earlier run, from a Resolver or an
+                Importer; None, or a channel without an artifact, where there is none. The fit
+                starts from them in place of a seeding (so that `init` and `n_init` do not count),
+                standardises by the means and deviations that they had, and its clusters take the
+                ids of those that they continue, see `matching.match`. Features, distance and
+                whether to standardise must be as they were. With fewer clusters than before it
+                starts from the heaviest, with more of them from rows drawn by their squared
+                distance besides. A callable solver is given them as `init` if it has a parameter of
+                that name, and is renumbered anyway.
 
         Raises:
             TypeError: a parameter is of the wrong type.
             ValueError: a parameter is out of range.
         """
         parameters = settings.Settings(
-            n_clusters=n_clusters,
+            n_clusters=settings.candidates(n_clusters),
             features=tuple(features) if isinstance(features, list) else features,
             output_prefix=output_prefix,
             init=init,
@@ -155,11 +177,13 @@ class KMeans(base_component.BaseComponent):
             memory_budget=memory_budget,
             train_split=train_split,
             eval_split=eval_split,
+            selection=selection,
         )
         parameters.check()
         spec = KMeansSpec(
             examples=examples,
             transform_graph=transform_graph,
+            previous_centroids=previous_centroids,
             centroids=types.Channel(type=artifacts.Centroids),
             model=types.Channel(type=standard_artifacts.Model),
             model_run=types.Channel(type=standard_artifacts.ModelRun),

@@ -9,8 +9,18 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from tfx_kmeans import artifacts, graph
+from tfx_kmeans.kmeans import (
+    choosing,
+    export,
+    keeping,
+    progress,
+    projector,
+    reading,
+    settings,
+    solving,
+    standardizing,
+)
 from tfx_kmeans.kmeans import columns as columns_lib
-from tfx_kmeans.kmeans import export, progress, projector, reading, settings, solving, standardizing
 
 
 class Executor(base_executor.BaseExecutor):
@@ -20,13 +30,15 @@ class Executor(base_executor.BaseExecutor):
         """Fits k-means; see the component for inputs, outputs and parameters.
 
         Args:
-            input_dict: lists of artifacts by name: `examples`, `transform_graph`.
+            input_dict: lists of artifacts by name: `examples`, `transform_graph`, and
+                `previous_centroids` where there are any.
             output_dict: lists of artifacts by name: `centroids`, `model`, `model_run`.
             exec_properties: parameters, as settings.Settings gives them.
 
         Raises:
             ValueError: a parameter is out of range, a feature is not there or not numeric and
-                dense, a split is missing or empty, or the rows cannot be clustered.
+                dense, a split is missing or empty, the rows cannot be clustered, or
+                `previous_centroids` cannot be continued.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         parameters = settings.Settings.from_exec_properties(exec_properties)
@@ -37,8 +49,11 @@ class Executor(base_executor.BaseExecutor):
         columns = _columns(input_dict['transform_graph'], parameters)
         if parameters.solver not in solving.SOLVERS:
             solving.load('solver', parameters.solver, columns.weight is not None)
+        previous = keeping.read(input_dict.get('previous_centroids'))
+        if previous:
+            keeping.check(previous, columns, parameters)
 
-        clustering, inertia_history = _fit(examples, columns, parameters)
+        clustering, inertia_history = _fit(examples, columns, parameters, previous)
         if parameters.eval_split:
             clustering = _score(clustering, examples, columns, parameters)
         progress.log_result(clustering)
@@ -61,15 +76,25 @@ def _columns(transform_graph, parameters):
     )
 
 
-def _fit(examples, columns, parameters):
+def _fit(examples, columns, parameters, previous):
     """Returns the fitted Clustering and the inertia after each update, float64 `[n_iter + 1]`."""
     budget = solving.memory_budget(parameters)
     rows = reading.read(examples, parameters.train_split, columns, parameters.missing, budget)
     standardization = None
-    if parameters.standardize:
+    if parameters.standardize and previous:
+        standardization = previous.standardization
+    elif parameters.standardize:
         standardization = standardizing.measure(rows.blocks(), columns.total_width)
+    if standardization:
+        rows = rows.standardized(standardization)
+    solver = solving.choose(rows, parameters)
+
+    def fit(n_clusters):
+        initial = keeping.start(previous, n_clusters, rows, parameters) if previous else None
+        return solving.fit(rows, parameters, solver, n_clusters, initial)
+
     try:
-        fitted = solving.fit(rows, parameters, standardization)
+        fitted, selection = choosing.fit_and_choose(rows, parameters, fit)
     except ValueError as error:
         place = f'split {parameters.train_split!r}, features {list(columns.names)}'
         if columns.weight:
@@ -89,7 +114,10 @@ def _fit(examples, columns, parameters):
         output_prefix=parameters.output_prefix,
         standardization=standardization,
         inertia_history=tuple(fitted.inertia_history.numpy().tolist()),
+        selection=selection,
     )
+    if previous:
+        clustering = keeping.renumber(clustering, previous, rows)
     return clustering, fitted.inertia_history.numpy()
 
 
@@ -129,3 +157,15 @@ def _set_properties(centroids, clustering, examples):
         centroids.set_float_custom_property('eval_inertia_per_row', value)
     smallest = min(clustering.cluster_weights) / clustering.total_weight
     centroids.set_float_custom_property('smallest_cluster_share', smallest)
+    for name, value in _figures_beside(clustering).items():
+        centroids.set_float_custom_property(name, value)
+
+
+def _figures_beside(clustering):
+    """Figures of a choice of n_clusters and of a continuation, floats by name, as far as known."""
+    figures = {}
+    if clustering.selection:
+        figures |= choosing.scores_of(clustering.selection, clustering.n_clusters)
+    if clustering.continuation:
+        figures |= keeping.figures_of(clustering.continuation)
+    return figures

@@ -60,7 +60,7 @@ def log_result(clustering):
 
 
 def write_tensorboard(directory, clustering, inertia_history):
-    """Writes the curve of the inertia and the weights of the clusters for TensorBoard.
+    """Writes the inertia by iteration, the weights of the clusters, and scores by n_clusters.
 
     Args:
         directory: str.
@@ -74,3 +74,8 @@ def write_tensorboard(directory, clustering, inertia_history):
         if clustering.eval_weight:
             inertia = clustering.eval_inertia_per_row
             tf.summary.scalar('eval_inertia_per_row', inertia, step=clustering.n_iter)
+        for candidate in clustering.selection.table if clustering.selection else ():
+            for name in ('inertia', 'silhouette', 'davies_bouldin', 'calinski_harabasz'):
+                value = getattr(candidate, name)
+                if value is not None:
+                    tf.summary.scalar(f'by_n_clusters/{name}', value, step=candidate.n_clusters)

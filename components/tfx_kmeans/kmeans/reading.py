@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import time
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +14,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from tfx_kmeans import defects as defects_lib
-from tfx_kmeans.kmeans import ordering, spooling
+from tfx_kmeans.kmeans import ordering, spooling, standardizing
 from tfx_kmeans.transform import features as features_lib
 
 _BATCH_ROWS = 8192
@@ -48,6 +49,11 @@ class Rows:
         """Whether there are weights."""
         return self.weights is not None
 
+    def standardized(self, standardization):
+        """Standardises the matrix in place, by artifacts.Standardization; returns the rows."""
+        standardizing.apply(self.matrix, standardization)
+        return self
+
     def as_tensor(self):
         """Returns the matrix as a tensor that shares its memory."""
         # tf.constant would copy; TensorFlow refuses memory that is not aligned to 64 bytes
@@ -69,12 +75,14 @@ class SpooledRows:
         width: int, d.
         weighted: bool, whether there are weights.
         left_out: rows with missing values that are not in the spool.
+        standardization: artifacts.Standardization of what `blocks` yields, or None.
     """
 
     spool: spooling.Spool
     width: int
     weighted: bool
     left_out: int
+    standardization: Any = None
 
     @property
     def shape(self):
@@ -85,7 +93,14 @@ class SpooledRows:
         """Yields the blocks that Rows would; the rows are the caller's own."""
         for start in range(0, self.spool.n_rows, _BLOCK_ROWS):
             block = self.spool.read(start, start + _BLOCK_ROWS)
-            yield block[:, : self.width], block[:, self.width] if self.weighted else None
+            points = block[:, : self.width]
+            if self.standardization:
+                standardizing.apply(points, self.standardization)
+            yield points, block[:, self.width] if self.weighted else None
+
+    def standardized(self, standardization):
+        """Returns the rows, standardised by artifacts.Standardization."""
+        return dataclasses.replace(self, standardization=standardization)
 
 
 def check_split(examples, split, argument):

@@ -1,13 +1,14 @@
 """The parameters of KMeans: declared, checked, and carried to the executor as exec properties."""
 
 import dataclasses
+import json
 from collections.abc import Sequence
 
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.utils import json_utils
 
 from tfx_kmeans.graph import arguments
-from tfx_kmeans.kmeans import solving
+from tfx_kmeans.kmeans import choosing, solving
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Settings:
     checked in the executor, when its value is known.
     """
 
-    n_clusters: int
+    n_clusters: int | tuple[int, ...]
     features: tuple[str, ...] | None = None
     output_prefix: str = 'cluster'
     init: str = 'k-means++'
@@ -34,6 +35,7 @@ class Settings:
     memory_budget: int = 4_000_000_000
     train_split: str = 'train'
     eval_split: str | None = 'eval'
+    selection: str = 'silhouette'
 
     def check(self):
         """Checks every parameter whose value is known.
@@ -46,6 +48,8 @@ class Settings:
             value = getattr(self, field.name)
             if field.name == 'features' or not isinstance(value, RuntimeParameter):
                 _CHECKS[field.name](field.name, value)
+        if not isinstance(self.selection, RuntimeParameter):
+            choosing.check_candidates('n_clusters', self.n_clusters, self.selection)
         if self.features is not None and self.weight_feature in self.features:
             raise ValueError(
                 f'weight_feature {self.weight_feature!r} is also one of features {self.features}; '
@@ -75,6 +79,11 @@ class Settings:
         properties = {k: v for k, v in vars(self).items() if v is not None}
         if self.features is not None:
             properties['features'] = json_utils.dumps(list(self.features))
+        # a number stays one, and what is none has a property of its own
+        if isinstance(self.n_clusters, tuple):
+            properties['candidates'] = json.dumps([int(k) for k in properties.pop('n_clusters')])
+        elif getattr(self.n_clusters, 'ptype', None) is str:
+            properties['candidates'] = properties.pop('n_clusters')
         if isinstance(self.standardize, bool):
             properties['standardize'] = int(self.standardize)
         if isinstance(self.tol, int):
@@ -86,6 +95,8 @@ class Settings:
         """Reads back and checks what `to_exec_properties` gave."""
         names = {field.name for field in dataclasses.fields(cls)}
         values = {k: v for k, v in properties.items() if k in names and v is not None}
+        if properties.get('candidates') is not None:
+            values['n_clusters'] = _read_candidates(properties['candidates'])
         if 'features' in values:
             values['features'] = tuple(json_utils.loads(values['features']))
         # an exec property that is None is not stored, so its absence says None
@@ -94,6 +105,34 @@ class Settings:
         settings = cls(**values)
         settings.check()
         return settings
+
+
+def candidates(n_clusters):
+    """Returns a sequence of numbers of clusters as a tuple, and all else as it is."""
+    is_sequence = isinstance(n_clusters, Sequence) and not isinstance(n_clusters, str)
+    return tuple(n_clusters) if is_sequence else n_clusters
+
+
+def _read_candidates(text):
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ValueError(
+            f'n_clusters must be a number or a list of numbers in JSON, not {text!r}'
+        ) from error
+    return candidates(value)
+
+
+def _check_n_clusters(name, value):
+    if not isinstance(value, tuple):
+        _check_positive(name, value)
+        return
+    if not value:
+        raise ValueError(f'{name} must name at least one number of clusters')
+    for n_clusters in value:
+        _check_positive(name, n_clusters)
+    if len(set(value)) != len(value):
+        raise ValueError(f'{name} must name each number of clusters once, not {list(value)}')
 
 
 def _check_name(name, value):
@@ -136,7 +175,7 @@ def _check_memory(name, value):
 
 _LEAST_MEMORY = 10**8  # bytes; less would make many small files of rows that are put on disk
 _CHECKS = {
-    'n_clusters': _check_positive,
+    'n_clusters': _check_n_clusters,
     'features': _check_features,
     'output_prefix': _check_name,
     'init': arguments.check_seeding,
@@ -152,6 +191,7 @@ _CHECKS = {
     'memory_budget': _check_memory,
     'train_split': _check_name,
     'eval_split': _check_optional_name,
+    'selection': choosing.check_criterion,
 }
 # of what is read, where a fit is judged
 CHECKS_OF_READING = {

@@ -9,7 +9,7 @@ from absl import logging
 
 from tfx_kmeans import graph
 from tfx_kmeans.graph import calling
-from tfx_kmeans.kmeans import progress, reading, standardizing
+from tfx_kmeans.kmeans import progress, reading
 
 SOLVERS = ('auto', 'lloyd', 'minibatch')
 
@@ -59,13 +59,15 @@ def memory_budget(parameters):
     return parameters.memory_budget if streams else None
 
 
-def fit(rows, parameters, standardization=None):
+def fit(rows, parameters, solver, n_clusters, initial=None):
     """Fits k-means to what was read.
 
     Args:
         rows: reading.Rows or reading.SpooledRows.
         parameters: settings.Settings.
-        standardization: artifacts.Standardization to apply first, in place to Rows; or None.
+        solver: what `choose` returned.
+        n_clusters: int.
+        initial: float32 `[n_clusters, d]`, centroids to start from in place of a seeding, or None.
 
     Returns:
         graph.FitResult.
@@ -73,24 +75,23 @@ def fit(rows, parameters, standardization=None):
     Raises:
         ValueError: the rows cannot be clustered.
     """
-    solver = _choose(rows, parameters)
     options = {
         name: getattr(parameters, name)
         for name in ('init', 'n_init', 'max_iter', 'tol', 'seed', 'distance')
     }
+    if initial is not None:
+        options |= {'init': initial, 'n_init': 1}
     if solver == 'minibatch':
         return graph.fit_minibatch(
-            _dataset(rows, standardization),
-            parameters.n_clusters,
+            _dataset(rows),
+            n_clusters,
             on_iteration=progress.LoggedIterations(rows.shape[0]),
             **options,
         )
-    if standardization:
-        standardizing.apply(rows.matrix, standardization)
     if solver == 'lloyd':
         return graph.fit(
             rows.as_tensor(),
-            parameters.n_clusters,
+            n_clusters,
             weights=rows.weights,
             # what is to be dropped was not read
             missing='partial' if parameters.missing == 'partial' else 'error',
@@ -99,15 +100,15 @@ def fit(rows, parameters, standardization=None):
         )
     return graph.fit_callable(
         rows.as_tensor(),
-        parameters.n_clusters,
+        n_clusters,
         load('solver', solver, rows.weights is not None),
         weights=rows.weights,
         **options,
     )
 
 
-def _choose(rows, parameters):
-    """Returns the solver, and logs why where that was left to us."""
+def choose(rows, parameters):
+    """Returns the solver for rows that were read, and logs why where that was left to us."""
     if parameters.solver != 'auto':
         return parameters.solver
     if parameters.missing == 'partial':
@@ -129,14 +130,11 @@ def _choose(rows, parameters):
     return solver
 
 
-def _dataset(rows, standardization):
-    """Returns the blocks of `rows` as a tf.data.Dataset, standardised where that is asked for."""
+def _dataset(rows):
+    """Returns the blocks of `rows` as a tf.data.Dataset."""
 
     def blocks():
         for block, weights in rows.blocks():
-            if standardization:
-                block = block.copy()
-                standardizing.apply(block, standardization)
             yield block if weights is None else (block, weights)
 
     spec = tf.TensorSpec([None, rows.shape[1]], tf.float32)

@@ -54,7 +54,7 @@ def _convergence(clustering):
 
 def _choice(clustering):
     """The scores of the numbers of clusters that were tried."""
-    selection = getattr(clustering, 'selection', None)
+    selection = clustering.selection
     if not selection:
         return None
     score = 'inertia' if selection.criterion == 'elbow' else selection.criterion
@@ -73,7 +73,8 @@ def _choice(clustering):
     header = ['clusters', 'inertia', 'silhouette', 'Davies-Bouldin', 'Calinski-Harabasz']
     return blocks.figure(
         'Choice of the number of clusters', [chart, blocks.table(header, rows)],
-        f'{clustering.n_clusters} of {len(selection.table)} tried, by {selection.criterion}.',
+        f'{len(selection.table)} were tried; {clustering.n_clusters} is the best by '
+        f'{selection.criterion.replace("_", " ")}.',
     )  # fmt: skip
 
 

@@ -31,19 +31,18 @@ def shifts(clustering, evaluation):
 
 def _continued(clustering):
     """The clusters that are least what they were before the fit continued them."""
-    continuation = getattr(clustering, 'continuation', None)
+    continuation = clustering.continuation
     if not continuation:
         return None
     order = np.argsort(-np.array(continuation.changed_shares), kind='stable')[:_MOST_ROWS].tolist()
     rows = [
         [
             blocks.name_of(index, clustering.n_clusters),
-            'new' if old is None else old,
+            'new' if continuation.old_numbers[index] is None else continuation.old_numbers[index],
             percent(continuation.changed_shares[index]),
             number(continuation.movements[index], 3),
         ]
         for index in order
-        for old in [continuation.old_numbers[index]]
     ]
     table = blocks.table(['cluster', 'number before', 'rows that changed', 'centroid moved'], rows)
     return blocks.figure(
