@@ -1,3 +1,4 @@
+import dataclasses
 import importlib.metadata
 import os
 import pathlib
@@ -8,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from support import building
-from tfx_kmeans import Clustering
+from tfx_kmeans import Clustering, artifacts, report
 from tfx_kmeans.cli import main
 
 SCRIPT = pathlib.Path(sys.executable).with_name('tfx-kmeans')
@@ -110,6 +111,28 @@ def test_centroids_of_many_columns_are_cut_and_said_to_be(tmp_path, capsys):
     assert lines[-1] == 'and 10 more columns: --columns 0 prints all'
     main.main(['show', str(tmp_path), '--columns', '0'])
     assert 'embedding[11]' in capsys.readouterr().out
+
+
+def test_what_a_fit_chose_and_continues_is_shown(tmp_path, capsys):
+    table = [artifacts.Candidate(n, 9.0 - n, 1, True, None, None, None) for n in (1, 2)]
+    clustering = dataclasses.replace(
+        Clustering.from_array([[1.0], [2.0]], ['a'], cluster_weights=[3, 1]),
+        selection=artifacts.Selection('elbow', tuple(table)),
+        continuation=artifacts.Continuation(1, (0, None), (0.5, None), (0.0, 1.0), 0.25),
+    )
+    clustering.write(str(tmp_path))
+    main.main(['show', str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert 'chosen          by elbow of 1, 2' in lines
+    assert 'continues       n_clusters=1; 25.00% of the training rows had another id' in lines
+
+
+def test_a_report_is_written_of_a_real_artifact(fitted, tmp_path, capsys):
+    path = tmp_path / 'new' / 'report.html'
+    uri = fitted['centroids'].uri
+    assert main.main(['report', uri, '--output', str(path)]) == main.DONE
+    assert capsys.readouterr().out == f'{path}\n'
+    assert path.read_text() == report.render(Clustering.read(uri))
 
 
 def test_names_cannot_steer_the_terminal(tmp_path, capsys):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from support import judged
-from tfx_kmeans import Clustering, report
+from tfx_kmeans import Clustering, artifacts, report
 
 SCRIPT = '<script>alert(1)</script>'
 NAMES = [SCRIPT, '"quoted" & <b>', 'fare']
@@ -105,6 +105,34 @@ def test_thresholds_say_which_failed_and_by_how_much(page, evaluation):
     assert re.search('min_silhouette0.2[^m]*passed', text)
     missed = re.search('max_training_psi1e.06.*?FAILED by ([0-9.]+)', text).group(1)
     assert float(missed) == pytest.approx(psi.missed_by, rel=1e-3)
+
+
+def test_the_choice_of_the_number_of_clusters_is_marked(clustering):
+    table = [
+        artifacts.Candidate(1, 900.0, 2, True, None, None, None),
+        artifacts.Candidate(4, 500.0, 3, True, 0.7123, 0.25, 812.5),
+        artifacts.Candidate(5, 450.0, 3, True, 0.4567, 0.75, 700.0),
+    ]
+    chosen = dataclasses.replace(
+        clustering, selection=artifacts.Selection('silhouette', tuple(table))
+    )
+    page = Page(report.render(chosen))
+    assert 'Choice of the number of clusters' in page.texts
+    assert '3 were tried; 4 is the best by silhouette.' in page.text
+    assert re.search('4 \N{LEFTWARDS ARROW} chosen\n+500\n+0.7123\n+0.25\n+812.5\n', page.text)
+    (ring,) = page.find('circle', 'chosen')
+    dots = page.find('circle', 'dot')[-2:]  # one cluster has no silhouette
+    assert (ring['cx'], ring['cy']) == (dots[0]['cx'], dots[0]['cy'])
+
+
+def test_what_became_of_the_clusters_before_is_told(clustering):
+    continuation = artifacts.Continuation(
+        3, (0, 1, None, 2), (0.5, 0.25, None, 0.125), (0.1, 0.0, 1.0, 0.0), 0.0875
+    )
+    page = Page(report.render(dataclasses.replace(clustering, continuation=continuation)))
+    assert 'Since the fit before' in page.texts
+    assert page.texts.index('new') < page.texts.index('0.125')
+    assert any(text.startswith('8.8\N{NARROW NO-BREAK SPACE}% of the') for text in page.texts)
 
 
 def test_a_clustering_alone_is_shown_by_what_is_known(clustering):

@@ -50,3 +50,10 @@ def _facts(clustering):
     if clustering.n_iter is not None:
         ended = 'converged' if clustering.converged else 'not converged'
         yield 'fit', f'{clustering.n_iter} updates, {ended}, seed {clustering.seed}'
+    if clustering.selection:
+        tried = ', '.join(str(row.n_clusters) for row in clustering.selection.table)
+        yield 'chosen', f'by {clustering.selection.criterion} of {tried}'
+    if clustering.continuation:
+        changed = tables.percent(clustering.continuation.changed_share)
+        before = clustering.continuation.n_clusters
+        yield 'continues', f'n_clusters={before}; {changed} of the training rows had another id'

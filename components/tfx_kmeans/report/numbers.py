@@ -14,6 +14,19 @@ def number(value, digits=4):
     return text.replace('-', '\N{MINUS SIGN}', 1) if value < 0 else text
 
 
+def counted(count, noun):
+    """Returns `2 clusters`, or `1 cluster`."""
+    return f'{count:,} {noun}{"" if count == 1 else "s"}'
+
+
+def short(value):
+    """Returns a number for the tick of an axis: thousands and more by the letter of their unit."""
+    for factor, unit in ((1e12, 'T'), (1e9, 'G'), (1e6, 'M'), (1e3, 'k')):
+        if abs(value) >= factor:
+            return number(value / factor) + unit
+    return number(value)
+
+
 def percent(share):
     """Returns a share in percent, of three digits; a dash for None and NaN."""
     if share is None or math.isnan(share):
