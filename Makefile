@@ -3,6 +3,7 @@
 # make demo-retrain  runs it on a second span of data: cluster ids stay what they were
 # make kubeflow  compiles, checks and rehearses the pipeline for Kubeflow Pipelines
 # make test    sets everything up and runs the tests
+# make test-report  looks at the report in a real browser, which it installs where it can
 # make test-other-line  runs the tests on the other line of TFX, and exchanges artifacts with it
 # make test-flink  runs KMeans on a Flink cluster that it starts; skips what this machine cannot run
 # make bench   measures graph.fit beside other libraries, and writes benchmarks/RESULTS.md
@@ -33,7 +34,7 @@ KFP_LOCK := requirements/kfp.txt
 # with the libraries that ours is measured beside
 BENCH_VENV := .venv-bench
 
-.PHONY: demo demo-analyzer demo-retrain kubeflow test test-other-line test-flink dist bench venv kfp-venv lint lock clean line
+.PHONY: demo demo-analyzer demo-retrain kubeflow test test-report test-other-line test-flink dist bench venv kfp-venv lint lock clean line
 
 demo: line venv
 	@$(PYTHON) -W ignore pipelines/demo.py
@@ -52,6 +53,10 @@ kubeflow: line venv
 test: export TFX_KMEANS_KFP_VENV := $(abspath $(KFP_VENV))
 test: line venv kfp-venv lint
 	$(PYTHON) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+
+test-report: line venv
+	@requirements/find_chromium.sh
+	$(PYTHON) -m pytest tests/report
 
 # on this machine if it can run the other line, in a root file system of its own if not
 OTHER_MAKE = $(shell requirements/choose_line.sh $(OTHER_LINE) >/dev/null 2>&1 && echo $(MAKE) \

@@ -13,9 +13,15 @@ setup(
     license='Apache-2.0',
     package_dir={'': 'components'},
     packages=find_packages('components'),
-    package_data={'tfx_kmeans': ['py.typed', 'clustering.schema.json', 'evaluation.schema.json']},
+    package_data={
+        'tfx_kmeans': ['py.typed', 'clustering.schema.json', 'evaluation.schema.json'],
+        'tfx_kmeans.report': ['style.css'],
+    },
     entry_points={
-        'console_scripts': ['tfx-kmeans-beam-worker = tfx_kmeans.beam.worker:main'],
+        'console_scripts': [
+            'tfx-kmeans = tfx_kmeans.cli.main:main',
+            'tfx-kmeans-beam-worker = tfx_kmeans.beam.worker:main',
+        ],
     },
     python_requires='>=3.10,<3.14',
     install_requires=[

@@ -27,6 +27,7 @@ def make(**changes):
         'standardization': artifacts.Standardization((0.0, 1.0, 2.0), (1.0, 2.0, 3.0)),
         'eval_weight': 4.0,
         'eval_inertia': 3.0,
+        'inertia_history': (9.0, 5.0),
         'selection': artifacts.Selection(
             'silhouette',
             (
@@ -54,7 +55,12 @@ def test_written_json_follows_the_published_schema(tmp_path):
     jsonschema.validate(json.loads((tmp_path / 'clustering.json').read_text()), schema)
     fields = {field.name for field in dataclasses.fields(artifacts.Clustering)}
     assert set(schema['properties']) == fields - {'centroids'} | {'format_version'}
-    added = {'missing', 'selection', 'continuation'}  # since the first payloads were written
+    added = {
+        'missing',
+        'inertia_history',
+        'selection',
+        'continuation',
+    }  # since the first payloads were written
     assert set(schema['required']) == set(schema['properties']) - added
 
 

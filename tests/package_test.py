@@ -24,10 +24,12 @@ LAYERS = [
     'evaluation',
     'beam',
     'transform',
+    'report',
     'kmeans',
     'cluster_evaluator',
     'cluster_transform',
     'kubeflow',
+    'cli',
 ]
 LIBRARIES_OF_GRAPH = {'tensorflow', 'numpy', 'tfx_kmeans'}
 

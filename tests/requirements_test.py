@@ -227,3 +227,20 @@ def test_a_root_file_system_that_failed_is_tried_again_and_leaves_nothing(builde
     assert 'debootstrap.log says more' in done.stderr
     assert (tmp_path / 'tries').read_text() == 'tried\n' * 3
     assert not root_file_systems(tmp_path)
+
+
+def find_chromium(path):
+    script = REPOSITORY / 'requirements' / 'find_chromium.sh'
+    return subprocess.run(
+        [str(script)], env={'PATH': str(path)}, capture_output=True, text=True, check=False
+    )
+
+
+def test_chromium_is_taken_where_it_is(bare):
+    stand_in(bare / 'google-chrome', 'exit 0')
+    assert find_chromium(bare).stdout == f'{bare}/google-chrome\n'
+
+
+def test_without_chromium_it_says_in_one_sentence_what_to_install(bare):
+    (bare / 'id').symlink_to(shutil.which('id'))
+    assert_one_sentence(find_chromium(bare), "install it (Debian's chromium, or Chrome)")

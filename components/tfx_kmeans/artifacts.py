@@ -125,6 +125,7 @@ class Clustering:
         standardization: Standardization, or None.
         eval_weight: weight of the rows of the eval split that can be placed; 0 without one.
         eval_inertia: as `inertia`, of the rows of the eval split.
+        inertia_history: the inertia of the seeding and after each update, floats, or None.
         selection: Selection, or None where n_clusters was given.
         continuation: Continuation, or None of clusters without a predecessor.
     """
@@ -143,6 +144,7 @@ class Clustering:
     standardization: Standardization | None = None
     eval_weight: float = 0.0
     eval_inertia: float = 0.0
+    inertia_history: tuple[float, ...] | None = None
     selection: Selection | None = None
     continuation: Continuation | None = None
 
@@ -167,6 +169,23 @@ class Clustering:
     def n_features(self):
         """Number of columns of a centroid, d."""
         return self.centroids.shape[1]
+
+    @property
+    def points(self):
+        """The centroids in the unit of the features, float64 `[n_clusters, d]`."""
+        points = self.centroids.astype(np.float64)
+        if self.standardization:
+            points = points * self.standardization.scale + self.standardization.mean
+        return points
+
+    @property
+    def column_names(self):
+        """Names of the d columns: of their feature, with a number where it has several: 'a[0]'."""
+        return tuple(
+            name if width == 1 else f'{name}[{column}]'
+            for name, width in zip(self.feature_names, self.feature_widths, strict=True)
+            for column in range(width)
+        )
 
     @property
     def total_weight(self):

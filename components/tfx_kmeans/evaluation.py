@@ -233,16 +233,17 @@ class Evaluation:
             centroid: Euclidean (not squared), or 1 - cos. The last bin also has all beyond it.
         train_distances: float64 `[b]`, weight of the rows of the train split in each bin, or None.
         eval_distances: float64 `[b]`, the same of the eval split.
-        sample_points: float32 `[s, d]`, rows of both splits, of each as many as the other (if it
-            has them) and 2,000 at most together; NaN for missing values.
+        sample_points: float32 `[s, d]`, some rows of each split, 1,000 of it at most; NaN for
+            missing values.
         sample_ids: int64 `[s]`, their clusters, k for one that cannot be placed.
         sample_is_eval: bool `[s]`, whether they are of the eval split.
-        example_points: float32 `[k, x, d]`, the x rows of the profile that are nearest to each
-            centroid, nearest first; all NaN where a cluster has less than x different ones.
+        example_points: float32 `[k, x, d]`, the x different rows of the profile that are nearest to
+            each centroid, nearest first; then NaN, where a cluster has fewer.
         example_distances: float32 `[k, x]`, their distance: Euclidean (not squared) or 1 - cos; NaN
             where there is none.
         baseline_points: float32 `[j, d]`, centroids of the baseline by id, in the unit of the
-            features, or None without a baseline of the same features and distance.
+            features (under the cosine distance directions, of length 1 before the unit), or None
+            without a baseline of the same features and distance.
         transitions: float64 `[i, k]`, weight of the rows of the eval split by id in the baseline,
             which has i clusters, and id now; None without a baseline.
     """

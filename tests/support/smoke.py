@@ -18,7 +18,7 @@ from tfx_kmeans import graph
 
 
 def main():
-    """Fits, writes and reads a clustering, and declares both components."""
+    """Fits, writes, reads and shows a clustering, and declares both components."""
     warnings.filterwarnings('error', category=DeprecationWarning, module='tfx_kmeans')
     installed = pathlib.Path(tfx_kmeans.__file__).parent
     assert pathlib.Path(sys.prefix) in installed.parents, f'{installed} is not in {sys.prefix}'
@@ -42,6 +42,7 @@ def main():
         clustering.write(directory)
         read = tfx_kmeans.Clustering.read(directory)
     assert sorted(read.centroids[:, 0].tolist()) == [0.0, 8.0], read.centroids
+    assert '--page:' in tfx_kmeans.report.render(read), 'the report has no style'
 
     examples, transform_graph, raw_schema = (
         channel_utils.as_channel([kind()])

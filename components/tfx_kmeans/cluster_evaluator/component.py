@@ -7,6 +7,9 @@ from tfx.types import component_spec, standard_artifacts
 
 from tfx_kmeans import artifacts, evaluation
 from tfx_kmeans.cluster_evaluator import executor, gates, settings
+from tfx_kmeans.report import notebook
+
+notebook.register()
 
 _Bound = float | RuntimeParameter | None
 
@@ -138,7 +141,7 @@ class ClusterEvaluator(base_component.BaseComponent):
             min_adjusted_rand: least adjusted Rand index of both clusterings, which does not mind
                 how clusters are numbered.
             weight_feature: name of a numeric scalar transformed feature that says how much a row
-                counts; None counts each row once.
+                counts, that of the fit as a rule; None counts each row once.
             train_split: split that the fit was made on; None leaves it unread, say where the
                 centroids were fitted to other examples. Sizes of clusters are then compared with
                 those that the centroids have on record.

@@ -1,11 +1,14 @@
 """Executor of the TFX component ClusterEvaluator."""
 
+import os
+
 import tensorflow_transform as tft
 from absl import logging
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from tfx_kmeans import artifacts
+from tfx_kmeans import artifacts, report
+from tfx_kmeans import evaluation as evaluation_lib
 from tfx_kmeans.cluster_evaluator import blessing, evaluating, lenses, settings
 from tfx_kmeans.kmeans import reading
 
@@ -54,6 +57,8 @@ class Executor(base_executor.BaseExecutor):
 
         evaluation = artifact_utils.get_single_instance(output_dict['evaluation'])
         judged.write(evaluation.uri)
+        path = os.path.join(evaluation.uri, evaluation_lib.REPORT_FILE)
+        report.write(path, seen['centroids'].clustering, judged)
         _set_properties(evaluation, judged)
         of = input_dict.get('model') or input_dict['centroids']
         blessing.write(

@@ -9,6 +9,9 @@ from tfx.types import component_spec, standard_artifacts
 
 from tfx_kmeans import artifacts
 from tfx_kmeans.kmeans import executor, settings
+from tfx_kmeans.report import notebook
+
+notebook.register()
 
 
 class KMeansSpec(component_spec.ComponentSpec):

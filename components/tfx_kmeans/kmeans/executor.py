@@ -17,6 +17,7 @@ from tfx_kmeans.kmeans import (
     export,
     keeping,
     progress,
+    projector,
     reading,
     settings,
     solving,
@@ -79,6 +80,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         export.write_model(clustering, spec, path_utils.serving_model_dir(model.uri))
         model_run = artifact_utils.get_single_instance(output_dict['model_run'])
         progress.write_tensorboard(model_run.uri, clustering, inertia_history)
+        projector.write(model_run.uri, clustering)
 
 
 def _output(transform_graph):
@@ -127,6 +129,7 @@ def _fit(examples, columns, parameters, previous):
         missing='partial' if parameters.missing == 'partial' else 'drop',
         output_prefix=parameters.output_prefix,
         standardization=standardization,
+        inertia_history=tuple(fitted.inertia_history.numpy().tolist()),
         selection=selection,
     )
     if previous:
