@@ -33,7 +33,8 @@ def test_parameters_reach_the_executor():
         'features': ['b', 'a'], 'output_prefix': 'zone', 'init': 'random', 'n_init': 3,
         'max_iter': 10, 'tol': 0, 'seed': 7, 'distance': 'cosine', 'weight_feature': 'w',
         'missing': 'drop', 'standardize': True, 'train_split': 'a', 'eval_split': None,
-        'solver': 'minibatch', 'memory_budget': 10**9, 'selection': 'elbow',
+        'solver': 'minibatch', 'engine': 'tensorflow', 'max_passes': 3, 'memory_budget': 10**9,
+        'selection': 'elbow',
     }  # fmt: skip
     component = make(**given)
     read = Settings.from_exec_properties(component.exec_properties)
@@ -83,6 +84,19 @@ def test_numbers_that_a_criterion_cannot_choose_among_are_refused(n_clusters, se
         make(n_clusters=n_clusters, selection=selection)
 
 
+def test_beam_does_not_choose_a_number_of_clusters():
+    with pytest.raises(
+        ValueError, match=r"engine='beam' goes with a single n_clusters, not \[2, 3\]"
+    ):
+        make(n_clusters=[2, 3], engine='beam')
+
+
+def test_beam_does_not_continue_clusters():
+    previous = types.Channel(type=Centroids)
+    with pytest.raises(ValueError, match="engine='beam' does not continue previous_centroids"):
+        make(engine='beam', previous_centroids=previous)
+
+
 def test_runtime_parameters_are_checked_in_the_executor():
     component = make(n_clusters=RuntimeParameter('k', int, 3))
     properties = {**component.exec_properties, 'n_clusters': 0}
@@ -123,6 +137,8 @@ WRONG = {
     'missing': [('ignore', ValueError), (None, ValueError)],
     'standardize': [(1, TypeError)],
     'solver': [('loyd', ValueError), ('sklearn.cluster.KMean', ValueError), (3, TypeError)],
+    'engine': [('spark', ValueError), (None, ValueError)],
+    'max_passes': [(-1, ValueError), (1.5, TypeError)],
     'memory_budget': [(10**8 - 1, ValueError), (1e9, TypeError)],
     'train_split': [('', ValueError), (None, TypeError)],
     'eval_split': [(3, TypeError)],
@@ -137,6 +153,23 @@ def test_a_wrong_argument_is_refused_by_name_when_the_pipeline_is_built(name, va
     assert name in str(refused.value)
     if name != 'previous_centroids' and value not in ('', [], [4, 0], [4, 2.5], 2**63):
         assert str(value) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'solver': 'minibatch'}, "engine='beam' goes with solver='auto' or 'lloyd', not 'minib"),
+        ({'missing': 'partial'}, "engine='beam' goes with missing='error' or 'drop', not 'part"),
+    ],
+)
+def test_what_beam_cannot_do_is_refused_when_the_pipeline_is_built(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(engine='beam', **options)
+
+
+def test_options_of_the_beam_runner_are_those_of_the_component():
+    component = make(engine='beam').with_beam_pipeline_args(['--direct_num_workers=2'])
+    assert component.executor_spec.beam_pipeline_args == ['--direct_num_workers=2']
 
 
 def test_a_feature_cannot_be_its_own_weight():
