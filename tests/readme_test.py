@@ -80,7 +80,7 @@ def test_more_rows_than_one_machine_holds():
 
 def test_choosing_and_keeping_clusters():
     left = run_section('Choosing and keeping clusters', tfx=tfx, KMeans=KMeans, transform=TRANSFORM)
-    assert left['kmeans'].inputs['previous_centroids'].get()[0].type is Centroids
+    assert left['kmeans'].inputs['previous_centroids'].type is Centroids
     assert left['kmeans'].exec_properties['candidates'] == '[8, 12, 16, 20, 24, 28, 32]'
 
 
