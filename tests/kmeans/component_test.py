@@ -84,6 +84,19 @@ def test_numbers_that_a_criterion_cannot_choose_among_are_refused(n_clusters, se
         make(n_clusters=n_clusters, selection=selection)
 
 
+def test_beam_does_not_choose_a_number_of_clusters():
+    with pytest.raises(
+        ValueError, match=r"engine='beam' goes with a single n_clusters, not \[2, 3\]"
+    ):
+        make(n_clusters=[2, 3], engine='beam')
+
+
+def test_beam_does_not_continue_clusters():
+    previous = types.Channel(type=Centroids)
+    with pytest.raises(ValueError, match="engine='beam' does not continue previous_centroids"):
+        make(engine='beam', previous_centroids=previous)
+
+
 def test_runtime_parameters_are_checked_in_the_executor():
     component = make(n_clusters=RuntimeParameter('k', int, 3))
     properties = {**component.exec_properties, 'n_clusters': 0}

@@ -18,16 +18,13 @@ def choose(examples, parameters, previous=None):
     Args:
         examples: list of Examples artifacts.
         parameters: settings.Settings.
-        previous: artifacts.Clustering to continue, or None.
+        previous: artifacts.Clustering that the fit is to continue, or None.
 
     Raises:
-        ValueError: 'beam' cannot do what is asked for.
+        ValueError: the engine that is asked for cannot continue clusters.
     """
-    if parameters.engine == 'beam' and previous:
-        raise ValueError(
-            "previous_centroids go with engine='tensorflow', not 'beam'; take solver='minibatch' "
-            'for rows that do not fit in memory'
-        )
+    if previous:
+        check_continuing(parameters.engine)
     if parameters.engine != 'auto':
         return parameters.engine
     engine, reason = _choose(examples, parameters, previous)
@@ -35,15 +32,10 @@ def choose(examples, parameters, previous=None):
     return engine
 
 
-def check(engine, n_clusters, solver, missing):
+def check(engine, solver, missing, n_clusters):
     """Raises ValueError if `engine` cannot do what other parameters ask for."""
     if engine != 'beam':
         return
-    if isinstance(n_clusters, tuple):
-        raise ValueError(
-            f"engine='beam' takes one number of clusters, not n_clusters={list(n_clusters)}; take "
-            "solver='minibatch' for rows that do not fit in memory"
-        )
     if solver not in ('auto', 'lloyd'):
         raise ValueError(
             f"engine='beam' goes with solver='auto' or 'lloyd', not {solver!r}, which runs in one "
@@ -54,15 +46,30 @@ def check(engine, n_clusters, solver, missing):
             "engine='beam' goes with missing='error' or 'drop', not 'partial': the sample that it "
             'begins with is of whole rows'
         )
+    if isinstance(n_clusters, tuple):
+        raise ValueError(
+            f"engine='beam' goes with a single n_clusters, not {list(n_clusters)}: it does not "
+            "score clusters to choose by; take engine='tensorflow', whose solver 'minibatch' "
+            'streams what does not fit into memory'
+        )
+
+
+def check_continuing(engine):
+    """Raises ValueError if `engine` cannot continue `previous_centroids`."""
+    if engine == 'beam':
+        raise ValueError(
+            "engine='beam' does not continue previous_centroids; take engine='tensorflow', whose "
+            "solver 'minibatch' streams what does not fit into memory"
+        )
 
 
 def _choose(examples, parameters, previous):
+    if parameters.missing == 'partial':
+        return 'tensorflow', "missing='partial' needs it"
     if isinstance(parameters.n_clusters, tuple):
         return 'tensorflow', 'it can choose n_clusters'
     if previous:
         return 'tensorflow', 'it can continue previous_centroids'
-    if parameters.missing == 'partial':
-        return 'tensorflow', "missing='partial' needs it"
     if parameters.solver != 'auto':
         return 'tensorflow', f'solver={parameters.solver!r} runs in one process'
     if any(beam_reading.is_parquet(artifact) for artifact in examples):
