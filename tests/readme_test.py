@@ -10,7 +10,7 @@ from tfx import types
 from tfx.types import standard_artifacts
 
 from support import reference
-from tfx_kmeans import Clustering
+from tfx_kmeans import Clustering, KMeans
 
 README = pathlib.Path(__file__).parent.parent / 'README.md'
 
@@ -50,6 +50,18 @@ def test_centroids_from_elsewhere(points, tmp_path, monkeypatch):
     np.testing.assert_allclose(written.centroids, left['model'].cluster_centers_, rtol=1e-6)
     assert written.total_weight == len(points)
     assert left['cluster_transform'].inputs['centroids'] is left['importer'].outputs['result']
+
+
+def test_more_rows_than_one_machine_holds():
+    left = run_section(
+        'More rows than one machine holds',
+        KMeans=KMeans,
+        transform=Outputs(
+            transformed_examples=standard_artifacts.Examples,
+            transform_graph=standard_artifacts.TransformGraph,
+        ),
+    )
+    assert left['kmeans'].exec_properties['engine'] == 'beam'
 
 
 def test_k_means_in_your_own_graph(points):

@@ -1,3 +1,5 @@
+import sys
+
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
@@ -40,7 +42,10 @@ def test_centroids_are_those_of_the_engine_in_one_process(transformed, one_proce
     assert list(one_process.cluster_weights) == sorted(one_process.cluster_weights, reverse=True)
 
 
-def test_two_worker_processes_and_other_shards_give_the_same(transformed, one_process, tmp_path):
+def test_two_worker_processes_and_other_shards_give_the_same(
+    transformed, one_process, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, 'argv', sys.argv[:1])  # TFX reads flags there where Beam has options
     examples, graph_artifact = transformed.values()
     data = {s: building.read_examples(examples, s)[::-1] for s in building.SIZES}
     others = building.write_examples(tmp_path / 'examples', data, shards=5)
@@ -51,7 +56,8 @@ def test_two_worker_processes_and_other_shards_give_the_same(transformed, one_pr
     assert_same(found, one_process)
 
 
-def test_parquet_is_read(transformed, one_process, tmp_path):
+def test_parquet_is_read_and_no_pass_may_be_needed(transformed, one_process, tmp_path, caplog):
+    logging.get_absl_logger().propagate = True
     examples, graph_artifact = transformed.values()
     copy = building.write_examples(tmp_path / 'examples', dict.fromkeys(building.SIZES, ()))
     copy.set_string_custom_property('payload_format', 'FORMAT_PARQUET')
@@ -61,7 +67,10 @@ def test_parquet_is_read(transformed, one_process, tmp_path):
         (path,) = (tmp_path / 'examples' / f'Split-{split}').iterdir()
         path.unlink()
         parquet.write_table(table, path.with_suffix('.parquet'), row_group_size=300)
-    assert_same(fit(tmp_path / 'out', copy, graph_artifact, max_passes=3), one_process)
+    with caplog.at_level('WARNING'):
+        found = fit(tmp_path / 'out', copy, graph_artifact, max_passes=0)
+    assert_same(found, one_process, rel=1e-5)
+    assert 'ended by max_passes=0 before it converged' in caplog.text
 
 
 def test_standardised_clusters_and_progress(transformed, tmp_path, caplog):
@@ -86,7 +95,6 @@ def test_standardised_clusters_and_progress(transformed, tmp_path, caplog):
     assert 'Pass 1: inertia' in caplog.text
     assert 'rows 1000, rows_left_out 20' in caplog.text
     assert 'pass_milliseconds' in caplog.text
-    assert 'ended by max_passes=1 before it converged' in caplog.text
     left = [path.name for path in (tmp_path / 'centroids').iterdir()]
     assert sorted(left) == ['centroids.npy', 'clustering.json']
 
@@ -127,17 +135,19 @@ def test_a_module_that_workers_lack_is_told_with_how_to_stage_it(monkeypatch):
 
 
 TOLD_BY_WORKERS = """bundle inst001 failed: Traceback (most recent call last):
-  File "fitting.py", line 117, in fit_sample
-    raise ValueError(
+ValueError: n_clusters=4 is more
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
 ValueError: split 'train': n_clusters=4 is more [while running 'Fit/FitSample-ptransform-12']
 """
 
 
 def test_an_error_of_the_data_is_told_in_its_own_words_wherever_the_worker_was():
-    for text in (TOLD_BY_WORKERS, repr(TOLD_BY_WORKERS)):
-        explained = beam_errors.explain(RuntimeError(text))
-        assert isinstance(explained, ValueError)
-        assert str(explained) == "split 'train': n_clusters=4 is more"
+    explained = beam_errors.explain(RuntimeError(TOLD_BY_WORKERS))
+    assert isinstance(explained, ValueError)
+    assert str(explained) == "split 'train': n_clusters=4 is more"
 
 
 def test_other_errors_stay_as_they_are():

@@ -55,7 +55,7 @@ class Read(beam.PTransform):
             | 'Choose'
             >> beam.FlatMap(_choose, beam.pvalue.AsList(self._paths), self._even_if_converged)
             | 'Spread' >> beam.Reshuffle()
-            | 'Read' >> beam.FlatMap(_read, self._width)
+            | 'Read' >> beam.FlatMap(read, self._width)
         )
 
 
@@ -97,8 +97,8 @@ def _choose(fitted, paths, even_if_converged):
     return paths if even_if_converged or not fitted.converged else []
 
 
-def _read(path, width):
-    """Yields the rows of a file in batches."""
+def read(path, width):
+    """Yields the rows of a file at `path` in batches, see sampling.SampleFn."""
     with contextlib.closing(tf.io.gfile.GFile(path, 'rb')) as file:
         np.lib.format.read_magic(file)
         (n_rows, n_columns), _, dtype = np.lib.format.read_array_header_1_0(file)

@@ -2,8 +2,8 @@
 
 import re
 
-# of an error in a worker: the last line of its traceback, to which Beam adds the step
-_VALUE_ERROR = re.compile(r"(?:^|\W)ValueError: (.*?)(?: \[while running '|\\n|\n|$)")
+# in a traceback of a worker, to whose last error Beam adds the step
+_VALUE_ERROR = re.compile(r'\bValueError: (.*?)(?: \[while running |\n|$)')
 _STEP = re.compile(r" \[while running '.*", re.DOTALL)
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 
@@ -37,8 +37,8 @@ def explain(error):
         )
     if isinstance(error, ValueError):
         return ValueError(_STEP.sub('', text))
-    refused = _VALUE_ERROR.search(text)
-    return ValueError(refused.group(1)) if refused else error
+    refused = _VALUE_ERROR.findall(text)  # the last is what those before it led to
+    return ValueError(refused[-1]) if refused else error
 
 
 def _staging(module):
