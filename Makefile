@@ -32,7 +32,8 @@ KFP_LOCK := requirements/kfp.txt
 # with the libraries that ours is measured beside
 BENCH_VENV := .venv-bench
 
-.PHONY: demo demo-analyzer kubeflow test test-other-line test-flink dist bench venv kfp-venv lint lock clean line
+.PHONY: demo demo-analyzer kubeflow test test-other-line test-flink dist bench venv kfp-venv lint lock \
+    clean line
 
 demo: line venv
 	@$(PYTHON) -W ignore pipelines/demo.py
