@@ -34,7 +34,8 @@ KFP_LOCK := requirements/kfp.txt
 # with the libraries that ours is measured beside
 BENCH_VENV := .venv-bench
 
-.PHONY: demo demo-analyzer demo-retrain kubeflow test test-report test-other-line test-flink dist bench venv kfp-venv lint lock clean line
+.PHONY: demo demo-analyzer demo-retrain kubeflow test test-report test-other-line test-flink dist bench \
+    venv kfp-venv lint lock clean line
 
 demo: line venv
 	@$(PYTHON) -W ignore pipelines/demo.py

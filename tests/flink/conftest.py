@@ -1,11 +1,20 @@
 """What the tests on Flink share: its jars, clusters, and what the local runner makes of it all."""
 
 import os
+import sys
 
 import pytest
 
 from support import flink_cluster, flink_jars, flink_runs
 from tfx_kmeans import Clustering
+
+
+@pytest.fixture(autouse=True, scope='session')
+def bare_command_line():
+    """TFX reads the command line for flags of its own, and takes pytest's for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, 'argv', sys.argv[:1])
+        yield
 
 
 @pytest.fixture(scope='session')

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from support import clustering, flink_runs, reference
+from tfx_kmeans.beam import RequireModules
 
 TESTS = pathlib.Path(__file__).parent.parent
 PARTS = clustering.batches(*reference.sample(0, n=2000)[:2])
@@ -62,6 +63,10 @@ def test_workers_have_what_is_staged(cluster, job_server, zones, tmp_path):
     assert 'tfx-kmeans-beam-worker-' in run_zones(tmp_path, args)
 
 
-def test_what_is_not_staged_is_missed_by_its_name(cluster, job_server, zones, tmp_path):
-    with pytest.raises(RuntimeError, match="No module named 'zones'"):
-        run_zones(tmp_path, flink_runs.beam_args(cluster, job_server))
+def test_what_is_not_staged_is_named_with_what_to_do(cluster, job_server, zones):
+    with (
+        pytest.raises(RuntimeError, match="No module named 'zones'") as error,
+        beam.Pipeline(argv=flink_runs.beam_args(cluster, job_server)) as pipeline,
+    ):
+        pipeline | RequireModules('zones')
+    assert '--extra_package' in str(error.value)

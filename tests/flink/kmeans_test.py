@@ -62,7 +62,9 @@ def test_a_fit_without_restarts_fails_with_the_task_manager_and_publishes_nothin
         args = flink_runs.beam_args(cluster, job_server)
         with (
             flink_runs.killing(cluster, 'task-manager-1'),
-            pytest.raises(RuntimeError, match='a worker of the Beam job was lost') as error,
+            pytest.raises(
+                RuntimeError, match='a worker of the Beam job was lost for good'
+            ) as error,
         ):
             flink_runs.run_kmeans(tmp_path, transformed, args)
     assert 'restart-strategy' in str(error.value)

@@ -7,7 +7,7 @@ import os
 import pathlib
 import signal
 import sys
-import time
+import threading
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
@@ -15,9 +15,9 @@ from tfx import v1 as tfx
 
 from tfx_kmeans import Centroids, KMeans
 
-FIT = {'n_clusters': 4, 'features': ['x', 'y'], 'missing': 'drop', 'weight_feature': 'copies'}
+FIT = {'n_clusters': 4, 'features': ['x', 'y'], 'missing': 'drop', 'weight_feature': 'weight'}
 WORKER = pathlib.Path(sys.executable).with_name('tfx-kmeans-beam-worker')
-JOB_COMES_WITHIN, PAUSE = 400, 0.1
+PAUSE = 0.1
 
 
 def beam_args(cluster, job_server, parallelism=2, worker=WORKER, **environment):
@@ -99,19 +99,19 @@ def killing(cluster, name):
     Yields:
         Dict that holds the id of the job as 'id' once the task manager is dead.
     """
-    job = {}
+    job, over = {}, threading.Event()
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
-        killed = executor.submit(_kill_in_mid_job, cluster, name, job)
+        killed = executor.submit(_kill_in_mid_job, cluster, name, job, over)
         try:
             yield job
         finally:
-            killed.result()
+            over.set()
+    killed.result()
 
 
-def _kill_in_mid_job(cluster, name, job):
+def _kill_in_mid_job(cluster, name, job, over):
     """Waits until a third of the tasks of a job have finished, some of them on `name`; kills it."""
-    end = time.monotonic() + JOB_COMES_WITHIN
-    while time.monotonic() < end:
+    while not over.wait(PAUSE):
         for each in cluster.get('jobs/overview')['jobs']:
             tasks = each['tasks']
             if tasks['finished'] > tasks['total'] / 3 and _has_work(cluster, name):
@@ -120,8 +120,7 @@ def _kill_in_mid_job(cluster, name, job):
                 os.kill(cluster.task_managers[name].pid, signal.SIGKILL)
                 job['id'] = each['jid']
                 return
-        time.sleep(PAUSE)
-    raise TimeoutError(f'no job has come as far as to kill {name} in {JOB_COMES_WITHIN} s')
+    raise RuntimeError(f'there was no job in which to kill {name}')
 
 
 def _has_work(cluster, name):

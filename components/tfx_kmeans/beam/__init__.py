@@ -1,7 +1,8 @@
 """K-means over a PCollection of batches of rows, on any Beam runner.
 
-`FitKMeans` fits, and `AssignClusters` places rows in bulk. They load what they need on first use,
-so that a worker which runs another part of this package does not wait for TFX.
+`FitKMeans` fits, `AssignClusters` places rows in bulk, and `RequireModules` says what workers lack.
+They load what they need on first use, so that a worker which runs another part of this package does
+not wait for TFX.
 """
 
 import importlib
@@ -10,6 +11,7 @@ _HOMES = {
     'AssignClusters': 'tfx_kmeans.beam.assigning',
     'Assigned': 'tfx_kmeans.beam.assigning',
     'FitKMeans': 'tfx_kmeans.beam.fit_kmeans',
+    'RequireModules': 'tfx_kmeans.beam.requiring',
 }
 
 __all__ = [*_HOMES]

@@ -4,7 +4,7 @@ import apache_beam as beam
 import numpy as np
 from absl import logging
 
-from tfx_kmeans.beam import fitting, metrics, refining, sampling, shards
+from tfx_kmeans.beam import fitting, metrics, refining, requiring, sampling, shards
 
 
 class FitRows(beam.PTransform):
@@ -28,6 +28,7 @@ class FitRows(beam.PTransform):
     def expand(self, batches):
         """From batches, see CheckFn, to a PCollection of one fitting.Fitted."""
         settings = self._settings
+        _ = batches.pipeline | 'Workers' >> requiring.RequireModules('tfx_kmeans')
         batches = batches | 'Check' >> beam.ParDo(CheckFn(len(settings.columns)))
         fitted = (
             batches
