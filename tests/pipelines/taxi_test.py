@@ -12,7 +12,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from support import demos
 from taxi import comparison, features
-from tfx_kmeans import Clustering
+from tfx_kmeans import Clustering, Evaluation
 
 
 def test_demo_runs_every_node_and_pushes_the_blessed_model(demo):
@@ -32,6 +32,18 @@ def test_demo_prints_times_sizes_aucs_and_places_and_no_warnings(demo):
     assert 'without clusters' in printed
     assert str(output / 'demo.log') in printed
     assert len(printed.splitlines()) < 40
+
+
+def test_clusters_are_judged_and_their_model_is_pushed(demo):
+    output, printed = demo
+    uri = demos.newest(output / 'pipeline_root/ClusterEvaluator/evaluation')
+    evaluation = Evaluation.read(str(uri))
+    assert evaluation.blessed
+    assert len(evaluation.thresholds) == 5
+    assert '5 of 5 thresholds passed: blessed and pushed' in printed
+    assert (demos.newest(output / 'serving_clusters') / 'saved_model.pb').exists()
+    assert str(uri / 'report.html') in printed
+    assert (uri / 'report.html').exists()
 
 
 def test_nothing_in_our_code_calls_what_is_deprecated(demo):
