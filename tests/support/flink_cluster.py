@@ -38,8 +38,8 @@ MEMORY = {
     'task.heap.size': '512m',
     'task.off-heap.size': '128m',
     'managed.size': '256m',
-    'network.min': '128m',
-    'network.max': '128m',
+    'network.min': '256m',
+    'network.max': '256m',
     'jvm-metaspace.size': '256m',
     'jvm-overhead.min': '192m',
     'jvm-overhead.max': '192m',
@@ -95,6 +95,8 @@ class FlinkCluster:
             **{f'taskmanager.memory.{name}': size for name, size in MEMORY.items()},
             # Beam keeps workers from one stage to the next only if its classes are Flink's own
             'classloader.resolve-order': 'parent-first',
+            # there are some ten shuffles to a pass, of which each would take 512
+            'taskmanager.network.sort-shuffle.min-buffers': 16,
             'cluster.evenly-spread-out-slots': 'true',
             'restart-strategy.type': 'none',
             # a dead task manager refuses two of them, a slow one is given its time

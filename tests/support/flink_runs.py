@@ -15,7 +15,13 @@ from tfx import v1 as tfx
 
 from tfx_kmeans import Centroids, KMeans
 
-FIT = {'n_clusters': 4, 'features': ['x', 'y'], 'missing': 'drop', 'weight_feature': 'weight'}
+FIT = {
+    'n_clusters': 4,
+    'features': ['x', 'y'],
+    'missing': 'drop',
+    'weight_feature': 'weight',
+    'max_passes': 3,
+}
 WORKER = pathlib.Path(sys.executable).with_name('tfx-kmeans-beam-worker')
 PAUSE = 0.1
 
