@@ -134,6 +134,20 @@ def test_a_report_is_written_of_a_real_artifact(fitted, tmp_path, capsys):
     assert path.read_text() == report.render(Clustering.read(uri))
 
 
+def test_every_command_reaches_what_is_not_on_the_disk(capsys):
+    # TensorFlow's file system in memory, which is found as gs:// is
+    uri, rows = 'ram://bucket/centroids', 'ram://bucket/rows.csv'
+    Clustering.from_array([[1.0], [2.0]], ['a']).write(uri)
+    tf.io.gfile.GFile(rows, 'w').write('a\n2\n1\n')
+    assert main.main(['show', uri]) == main.DONE
+    assert main.main(['compare', uri, uri, '--check']) == main.DONE
+    assert main.main(['report', uri, '-o', 'ram://bucket/new/report.html']) == main.DONE
+    assert tf.io.gfile.GFile('ram://bucket/new/report.html').read().startswith('<!doctype html>')
+    assert main.main(['assign', uri, rows, '-o', 'ram://bucket/ids.csv']) == main.DONE
+    assert tf.io.gfile.GFile('ram://bucket/ids.csv').read() == 'cluster_id\n1\n0\n'
+    assert capsys.readouterr().err == ''
+
+
 def test_names_cannot_steer_the_terminal(tmp_path, capsys):
     Clustering.from_array([[1.0]], ['\x1b[31mred\n']).write(str(tmp_path))
     main.main(['show', str(tmp_path)])
