@@ -56,10 +56,9 @@ def test_rows_of_a_real_split_get_the_ids_that_the_model_gives(fitted, transform
     assert {line.split(',')[0] for line in lines} == {'0', '1', '2', '3', '4'}  # 4: y is missing
 
 
-def test_a_real_artifact_is_shown(fitted):
-    done = run('show', fitted['centroids'].uri)
-    assert done.returncode == main.DONE, done.stderr
-    lines = done.stdout.splitlines()
+def test_a_real_artifact_is_shown(fitted, capsys):
+    assert main.main(['show', fitted['centroids'].uri]) == main.DONE
+    lines = capsys.readouterr().out.splitlines()
     assert 'features        x, y' in lines
     assert lines[-5].split() == ['id', 'weight', 'share', 'x', 'y']
     clustering = Clustering.read(fitted['centroids'].uri)
