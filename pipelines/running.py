@@ -53,8 +53,17 @@ class _NodeTimes(standard_logging.Handler):
             print(f'{self.seconds[node]:6.1f} s', file=self._terminal)
 
 
-def run(terminal, pipeline):
-    """Runs a tfx.dsl.Pipeline; returns the seconds that each node took."""
+def run(terminal, pipeline, **options):
+    """Runs a pipeline.
+
+    Args:
+        terminal: what `console` gives.
+        pipeline: tfx.dsl.Pipeline.
+        **options: further arguments of LocalDagRunner.run.
+
+    Returns:
+        The seconds that each node took, by its id.
+    """
     from absl import logging
     from tfx import v1 as tfx
 
@@ -62,7 +71,7 @@ def run(terminal, pipeline):
     times = _NodeTimes(terminal)
     logging.get_absl_logger().addHandler(times)
     try:
-        tfx.orchestration.LocalDagRunner().run(pipeline)
+        tfx.orchestration.LocalDagRunner().run(pipeline, **options)
     finally:
         logging.get_absl_logger().removeHandler(times)
     return times.seconds

@@ -11,7 +11,7 @@ from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 
 from support import reference
-from tfx_kmeans import Centroids, Clustering
+from tfx_kmeans import Centroids, Clustering, KMeans
 
 README = pathlib.Path(__file__).parent.parent / 'README.md'
 
@@ -53,14 +53,17 @@ def test_centroids_from_elsewhere(points, tmp_path, monkeypatch):
     assert left['cluster_transform'].inputs['centroids'] is left['importer'].outputs['result']
 
 
+TRANSFORM = Outputs(
+    transformed_examples=standard_artifacts.Examples,
+    transform_graph=standard_artifacts.TransformGraph,
+)
+
+
 def test_judging_clusters():
     left = run_section(
         'Judging clusters',
         tfx=tfx,
-        transform=Outputs(
-            transformed_examples=standard_artifacts.Examples,
-            transform_graph=standard_artifacts.TransformGraph,
-        ),
+        transform=TRANSFORM,
         kmeans=Outputs(centroids=Centroids, model=standard_artifacts.Model),
         push_destination=tfx.proto.PushDestination(),
         ClusterTransform=lambda _: None,
@@ -68,6 +71,17 @@ def test_judging_clusters():
     blessing = left['cluster_evaluator'].outputs['blessing']
     assert left['pusher'].inputs['model_blessing'] is blessing
     assert left['cluster_evaluator'].exec_properties['min_kept_share'] == 0.95
+
+
+def test_more_rows_than_one_machine_holds():
+    left = run_section('More rows than one machine holds', KMeans=KMeans, transform=TRANSFORM)
+    assert left['kmeans'].exec_properties['engine'] == 'beam'
+
+
+def test_choosing_and_keeping_clusters():
+    left = run_section('Choosing and keeping clusters', tfx=tfx, KMeans=KMeans, transform=TRANSFORM)
+    assert left['kmeans'].inputs['previous_centroids'].type is Centroids
+    assert left['kmeans'].exec_properties['candidates'] == '[8, 12, 16, 20, 24, 28, 32]'
 
 
 def test_k_means_in_your_own_graph(points):

@@ -19,7 +19,7 @@ _HOMES = {
     'compute_and_apply_kmeans': 'tfx_kmeans.transform.analyzers',
     'kmeans_centroids': 'tfx_kmeans.transform.analyzers',
 }
-_MODULES = ('graph', 'kubeflow', 'report')
+_MODULES = ('beam', 'graph', 'kubeflow', 'report')
 
 __all__ = [*_HOMES, *_MODULES]
 

@@ -315,7 +315,7 @@ class Clustering:
 def _from_json(fields):
     """Turns the JSON types of `fields` into those of Clustering."""
     del fields['format_version']  # a field that an older version did not write has its default
-    fields = payloads.as_tuples(fields)
+    fields = payloads.from_json(fields)
     for name, kind in _PARTS.items():
         if fields.get(name):
             fields[name] = kind(**fields[name])

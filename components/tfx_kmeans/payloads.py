@@ -74,11 +74,11 @@ def as_json(value):
     return [as_json(part) for part in value] if isinstance(value, tuple) else value
 
 
-def as_tuples(value):
+def from_json(value):
     """Turns the lists in `value` back into tuples."""
     if isinstance(value, dict):
-        return {key: as_tuples(part) for key, part in value.items()}
-    return tuple(as_tuples(part) for part in value) if isinstance(value, list) else value
+        return {key: from_json(part) for key, part in value.items()}
+    return tuple(from_json(part) for part in value) if isinstance(value, list) else value
 
 
 @functools.cache

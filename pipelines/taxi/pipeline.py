@@ -109,7 +109,7 @@ def create_pipeline(
             *previous,
             transform,
             kmeans,
-            *_judge_clusters(transform, kmeans, cluster_push_destination),
+            *_judge_clusters(transform, kmeans, previous, cluster_push_destination),
             cluster_transform,
         ]
 
@@ -151,27 +151,6 @@ def create_pipeline(
     )
 
 
-def _judge_clusters(transform, kmeans, push_destination):
-    """Nodes that push the model of the clusters if they are good enough."""
-    cluster_evaluator = ClusterEvaluator(
-        examples=transform.outputs['transformed_examples'],
-        transform_graph=transform.outputs['transform_graph'],
-        centroids=kmeans.outputs['centroids'],
-        model=kmeans.outputs['model'],
-        max_inertia_ratio=1.25,  # trips of the eval split are as near to the centres
-        min_silhouette=0.3,
-        min_cluster_share=0.0005,
-        max_unplaced_share=0.1,  # trips without a place
-        max_training_psi=0.1,
-    )
-    cluster_pusher = tfx.components.Pusher(
-        model=kmeans.outputs['model'],
-        model_blessing=cluster_evaluator.outputs['blessing'],
-        push_destination=push_destination,
-    ).with_id('ClusterPusher')
-    return cluster_evaluator, cluster_pusher
-
-
 def _span_by_directory():
     split = tfx.proto.Input.Split(name='trips', pattern='span-{SPAN}/*')
     return tfx.proto.Input(splits=[split])
@@ -189,6 +168,37 @@ def _previous(where):
     else:
         node = tfx.dsl.Importer(source_uri=where, artifact_type=Centroids, reimport=True)
     return [node.with_id('PreviousCentroids')]
+
+
+def _judge_clusters(transform, kmeans, previous, push_destination):
+    """Nodes that push the model of the clusters if they are good enough.
+
+    Of clusters that continue others that includes that most trips keep their id.
+    """
+    against_previous = {}
+    if previous:
+        against_previous = {
+            'baseline_centroids': previous[0].outputs['result'],
+            'min_kept_share': 0.9,
+        }
+    cluster_evaluator = ClusterEvaluator(
+        examples=transform.outputs['transformed_examples'],
+        transform_graph=transform.outputs['transform_graph'],
+        centroids=kmeans.outputs['centroids'],
+        model=kmeans.outputs['model'],
+        max_inertia_ratio=1.25,  # trips of the eval split are as near to the centres
+        min_silhouette=0.3,
+        min_cluster_share=0.0002,
+        max_unplaced_share=0.1,  # trips without a place
+        max_training_psi=0.1,
+        **against_previous,
+    )
+    cluster_pusher = tfx.components.Pusher(
+        model=kmeans.outputs['model'],
+        model_blessing=cluster_evaluator.outputs['blessing'],
+        push_destination=push_destination,
+    ).with_id('ClusterPusher')
+    return cluster_evaluator, cluster_pusher
 
 
 def _eval_config():

@@ -85,14 +85,18 @@ def test_rows_with_missing_values_do_not_count(tmp_path):
     np.testing.assert_array_equal(found.centroids, refine(tmp_path, start, rows).centroids)
 
 
-def test_a_cluster_without_rows_keeps_its_centroid(tmp_path):
+def test_clusters_without_rows_are_given_the_farthest_rows(tmp_path):
     rows, _ = reference.blobs(0, k=3)
-    start = sampled.fit(rows, columns=('a', 'b'), n_clusters=3)
-    far = np.float32([[1000, 1000]])
-    start = start._replace(centroids=np.concatenate([start.centroids, far]))
-    found = refine(tmp_path, start, rows)
-    np.testing.assert_array_equal(found.centroids[3], far[0])
-    assert found.cluster_weights[3] == 0
+    rows = np.concatenate([rows, np.repeat(np.float32([[90, 90]]), 20, axis=0), [[95, 95]]])
+    start = sampled.fit(rows[:150], columns=('a', 'b'), n_clusters=3)
+    far = np.float32([[1000, 1000], [2000, 2000]])
+    start = start._replace(
+        centroids=np.concatenate([start.centroids, far]), total_weight=171.0, largest=2000.0
+    )
+    found = refine(tmp_path, start, rows, passes=2, parts=4)
+    # one of the rows that are repeated, not two of them
+    assert found.centroids[3:].tolist() == [[95, 95], [90, 90]]
+    assert found.cluster_weights[3:].tolist() == [1, 20]
 
 
 @pytest.mark.parametrize('scale', [1e-30, 1e15])

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from tfx import types
 from tfx.orchestration.data_types import RuntimeParameter
@@ -32,7 +33,8 @@ def test_parameters_reach_the_executor():
         'features': ['b', 'a'], 'output_prefix': 'zone', 'init': 'random', 'n_init': 3,
         'max_iter': 10, 'tol': 0, 'seed': 7, 'distance': 'cosine', 'weight_feature': 'w',
         'missing': 'drop', 'standardize': True, 'train_split': 'a', 'eval_split': None,
-        'solver': 'minibatch', 'memory_budget': 10**9,
+        'solver': 'minibatch', 'engine': 'tensorflow', 'max_passes': 3, 'memory_budget': 10**9,
+        'selection': 'elbow',
     }  # fmt: skip
     component = make(**given)
     read = Settings.from_exec_properties(component.exec_properties)
@@ -43,6 +45,58 @@ def test_defaults_reach_the_executor():
     assert Settings.from_exec_properties(make().exec_properties) == Settings(n_clusters=5)
 
 
+@pytest.mark.parametrize('n_clusters', [range(4, 9, 2), [4, 6, 8], np.array([4, 6, 8]).tolist()])
+def test_several_numbers_of_clusters_reach_the_executor(n_clusters):
+    component = make(n_clusters=n_clusters)
+    assert Settings.from_exec_properties(component.exec_properties).n_clusters == (4, 6, 8)
+
+
+@pytest.mark.parametrize(('text', 'wanted'), [('[4, 6]', (4, 6)), ('7', 7)])
+def test_numbers_of_clusters_may_be_known_at_run_time_only(text, wanted):
+    component = make(n_clusters=RuntimeParameter('k', str, '[2, 3]'))
+    properties = {**component.exec_properties, 'candidates': text}
+    assert Settings.from_exec_properties(properties).n_clusters == wanted
+
+
+@pytest.mark.parametrize('text', ['4, 6', '', '["a"]', '{"k": 3}', '[2, 2]', '[0]'])
+def test_what_is_no_list_of_numbers_is_refused_at_run_time(text):
+    component = make(n_clusters=RuntimeParameter('k', str, '[2, 3]'))
+    properties = {**component.exec_properties, 'candidates': text}
+    with pytest.raises((ValueError, TypeError), match='n_clusters must'):
+        Settings.from_exec_properties(properties)
+
+
+def test_a_predecessor_is_an_input_of_its_own():
+    component = make(previous_centroids=types.Channel(type=Centroids))
+    assert component.inputs['previous_centroids'].type is Centroids
+    assert 'previous_centroids' not in make().inputs
+
+
+@pytest.mark.parametrize(
+    ('n_clusters', 'selection', 'message'),
+    [
+        ([1, 2], 'silhouette', "at least 2 for selection='silhouette', .*, not \\[1, 2\\]"),
+        ([2, 3], 'elbow', "at least 3 numbers of clusters for selection='elbow'"),
+    ],
+)
+def test_numbers_that_a_criterion_cannot_choose_among_are_refused(n_clusters, selection, message):
+    with pytest.raises(ValueError, match=f'n_clusters must name .*{message}'):
+        make(n_clusters=n_clusters, selection=selection)
+
+
+def test_beam_does_not_choose_a_number_of_clusters():
+    with pytest.raises(
+        ValueError, match=r"engine='beam' goes with a single n_clusters, not \[2, 3\]"
+    ):
+        make(n_clusters=[2, 3], engine='beam')
+
+
+def test_beam_does_not_continue_clusters():
+    previous = types.Channel(type=Centroids)
+    with pytest.raises(ValueError, match="engine='beam' does not continue previous_centroids"):
+        make(engine='beam', previous_centroids=previous)
+
+
 def test_runtime_parameters_are_checked_in_the_executor():
     component = make(n_clusters=RuntimeParameter('k', int, 3))
     properties = {**component.exec_properties, 'n_clusters': 0}
@@ -51,7 +105,19 @@ def test_runtime_parameters_are_checked_in_the_executor():
 
 
 WRONG = {
-    'n_clusters': [(0, ValueError), (-3, ValueError), (2.5, TypeError), (True, TypeError)],
+    'n_clusters': [
+        (0, ValueError),
+        (-3, ValueError),
+        (2.5, TypeError),
+        (True, TypeError),
+        ('20', TypeError),
+        ([], ValueError),
+        ([4, 0], ValueError),
+        ([4, 4], ValueError),
+        ([4, 2.5], TypeError),
+    ],
+    'selection': [('gap', ValueError), (None, ValueError)],
+    'previous_centroids': [(types.Channel(type=standard_artifacts.Examples), TypeError)],
     'features': [
         ([], ValueError),
         ('a', TypeError),
@@ -71,6 +137,8 @@ WRONG = {
     'missing': [('ignore', ValueError), (None, ValueError)],
     'standardize': [(1, TypeError)],
     'solver': [('loyd', ValueError), ('sklearn.cluster.KMean', ValueError), (3, TypeError)],
+    'engine': [('spark', ValueError), (None, ValueError)],
+    'max_passes': [(-1, ValueError), (1.5, TypeError)],
     'memory_budget': [(10**8 - 1, ValueError), (1e9, TypeError)],
     'train_split': [('', ValueError), (None, TypeError)],
     'eval_split': [(3, TypeError)],
@@ -83,8 +151,25 @@ def test_a_wrong_argument_is_refused_by_name_when_the_pipeline_is_built(name, va
     with pytest.raises(error) as refused:
         make(**{name: value})
     assert name in str(refused.value)
-    if value not in ('', []) and value != 2**63:
+    if name != 'previous_centroids' and value not in ('', [], [4, 0], [4, 2.5], 2**63):
         assert str(value) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'solver': 'minibatch'}, "engine='beam' goes with solver='auto' or 'lloyd', not 'minib"),
+        ({'missing': 'partial'}, "engine='beam' goes with missing='error' or 'drop', not 'part"),
+    ],
+)
+def test_what_beam_cannot_do_is_refused_when_the_pipeline_is_built(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(engine='beam', **options)
+
+
+def test_options_of_the_beam_runner_are_those_of_the_component():
+    component = make(engine='beam').with_beam_pipeline_args(['--direct_num_workers=2'])
+    assert component.executor_spec.beam_pipeline_args == ['--direct_num_workers=2']
 
 
 def test_a_feature_cannot_be_its_own_weight():

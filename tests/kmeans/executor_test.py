@@ -376,7 +376,10 @@ def test_parquet_files_are_refused(transformed, tmp_path):
     examples = write_examples(tmp_path / 'examples', {'train': [], 'eval': []})
     examples.set_string_custom_property('file_format', 'FILE_FORMAT_PARQUET')
     with pytest.raises(ValueError, match='FILE_FORMAT_PARQUET files; KMeans reads'):
-        run_kmeans(tmp_path / 'out', examples, transformed['transform_graph'], features='["x"]')
+        run_kmeans(
+            tmp_path / 'out', examples, transformed['transform_graph'],
+            features='["x"]', engine='tensorflow',
+        )  # fmt: skip
 
 
 def test_other_payloads_than_tf_example_are_refused(transformed, tmp_path):

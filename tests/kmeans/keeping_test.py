@@ -1,15 +1,17 @@
 """`previous_centroids`: where a fit starts, which ids are kept, and what is recorded of it."""
 
+import csv
 import dataclasses
 
 import numpy as np
 import pytest
 from tfx.types import standard_artifacts
 
+import local_runner
 from support import building
-from tfx_kmeans import Centroids, Clustering
+from tfx_kmeans import Centroids, Clustering, graph
 from tfx_kmeans.errors import CentroidsError
-from tfx_kmeans.kmeans import executor
+from tfx_kmeans.kmeans import executor, keeping, settings
 
 OPTIONS = {'features': '["x", "y"]', 'missing': 'drop', 'n_clusters': 4, 'eval_split': None}
 
@@ -217,3 +219,64 @@ def test_a_damaged_predecessor_is_refused_with_its_uri(first, transformed, tmp_p
 def test_two_predecessors_are_refused(first, transformed, tmp_path):
     with pytest.raises(ValueError, match='previous_centroids must be one artifact, not 2'):
         run(tmp_path, transformed, [first, first])
+
+
+# trips
+
+
+@pytest.fixture(scope='module')
+def spans():
+    """Where trips of two spans that overlap by 90 % begin and end, in km, float32 `[n, 4]`."""
+    (path,) = local_runner.DATA.glob('*.csv')
+    with open(path, newline='') as file:
+        trips = sorted(csv.DictReader(file), key=lambda trip: int(trip['trip_start_timestamp']))
+    names = [f'{end}_{axis}' for end in ('pickup', 'dropoff') for axis in ('longitude', 'latitude')]
+    degrees = np.array([[trip[name] or 'nan' for name in names] for trip in trips], float)
+    size = len(degrees) * 10 // 11
+    kilometres = degrees - np.nanmean(degrees, axis=0)
+    kilometres = np.float32(kilometres * 111.2 * [0.745, 1, 0.745, 1])
+    whole = ~np.isnan(kilometres).any(axis=1)
+    return kilometres[:size][whole[:size]], kilometres[-size:][whole[-size:]]
+
+
+class Matrix:
+    """Rows in memory, each of which counts once."""
+
+    def __init__(self, points):
+        self.points = points
+
+    def blocks(self):
+        yield self.points, None
+
+
+def clustering_of(fitted):
+    names = ['pickup_east', 'pickup_north', 'dropoff_east', 'dropoff_north']
+    weights = fitted.cluster_weights.numpy()
+    return Clustering.from_array(fitted.centroids.numpy(), names, cluster_weights=weights)
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_95_percent_of_the_trips_keep_their_id_where_spans_overlap_by_90(spans, seed):
+    first, second = spans
+    parameters = settings.Settings(24, seed=seed)
+    previous = clustering_of(graph.fit(first, 24, n_init=5, seed=seed))
+    initial = keeping.start(previous, 24, Matrix(second), parameters)
+    continued = clustering_of(graph.fit(second, 24, init=initial, seed=seed))
+    continued = keeping.renumber(continued, previous, Matrix(second))
+    assert continued.continuation.changed_share < 0.05
+    before = graph.assign(second, previous.centroids).ids.numpy()
+    after = graph.assign(second, continued.centroids).ids.numpy()
+    assert np.mean(before != after) == pytest.approx(continued.continuation.changed_share)
+    # fitted and numbered anew, most trips are in a cluster of another number
+    anew = graph.fit(second, 24, n_init=5, seed=seed)
+    assert np.mean(before == graph.assign(second, anew.centroids).ids.numpy()) < 0.7
+
+
+def test_even_a_fit_from_another_seeding_keeps_most_ids_by_its_numbering(spans):
+    first, second = spans
+    previous = clustering_of(graph.fit(first, 24, n_init=5))
+    anew = clustering_of(graph.fit(second, 24, n_init=5))
+    before = graph.assign(second, previous.centroids).ids.numpy()
+    by_weight = np.mean(before == graph.assign(second, anew.centroids).ids.numpy())
+    renumbered = keeping.renumber(anew, previous, Matrix(second))
+    assert 1 - renumbered.continuation.changed_share > by_weight + 0.1

@@ -130,7 +130,7 @@ def run_transform(
     return {key: made[0] for key, made in outputs.items()}
 
 
-def run_kmeans(directory, examples, transform_graph, **properties):
+def run_kmeans(directory, examples, transform_graph, beam_args=(), **properties):
     """Runs the executor of KMeans; returns its outputs, an artifact each."""
     outputs = artifacts(
         directory,
@@ -140,5 +140,6 @@ def run_kmeans(directory, examples, transform_graph, **properties):
     )
     inputs = {'examples': [examples], 'transform_graph': [transform_graph]}
     properties = {'n_clusters': N_CLUSTERS, 'eval_split': 'eval', **properties}
-    kmeans_executor.Executor().Do(inputs, outputs, properties)
+    context = kmeans_executor.Executor.Context(beam_pipeline_args=list(beam_args))
+    kmeans_executor.Executor(context).Do(inputs, outputs, properties)
     return {key: made[0] for key, made in outputs.items()}

@@ -1,6 +1,7 @@
 """From the sample of a data set to its centroids."""
 
 import dataclasses
+import time
 import typing
 
 import numpy as np
@@ -46,6 +47,29 @@ class Settings:
         return sampling.Sampling(len(self.columns), self.sample_size, self.seed, as_unit_vectors)
 
 
+class Pass(typing.NamedTuple):
+    """What one Lloyd pass over all the data found and did.
+
+    Attributes:
+        inertia: float, that of the centroids before it.
+        moved: float, squared movement of all centroids together.
+        seconds: float, since the pass before was done, by the clocks of the workers.
+        n_rows: int, rows of positive weight.
+    """
+
+    inertia: float
+    moved: float
+    seconds: float
+    n_rows: int
+
+    def __str__(self):
+        rate = self.n_rows / max(self.seconds, 1e-9)
+        return (
+            f'inertia {self.inertia:.6g}, centroids moved by {self.moved:.3g} (squared), '
+            f'{self.n_rows} rows in {self.seconds:.2f} s, {rate:.3g} rows/s'
+        )
+
+
 class Fitted(typing.NamedTuple):
     """A fit, and what Lloyd passes over all the data need to know of these.
 
@@ -60,6 +84,8 @@ class Fitted(typing.NamedTuple):
         largest: float, no value in that space is farther from 0.
         tolerance: float, squared movement of all centroids at which Lloyd's algorithm ends.
         converged: bool, whether a pass has ended below the tolerance.
+        passes: Passes that were made.
+        time: float, when this was found, in seconds since 1970.
     """
 
     centroids: np.ndarray
@@ -71,6 +97,8 @@ class Fitted(typing.NamedTuple):
     largest: float
     tolerance: float
     converged: bool = False
+    passes: tuple[Pass, ...] = ()
+    time: float = 0.0
 
 
 def fit_sample(sample, settings):
@@ -128,6 +156,7 @@ def fit_sample(sample, settings):
         total_weight=sample.moments.total,
         largest=largest,
         tolerance=settings.tol * float(np.mean(spread.squares)) / spread.total,
+        time=time.time(),
     )
 
 

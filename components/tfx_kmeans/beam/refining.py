@@ -1,25 +1,25 @@
 """Lloyd passes over all the data: partial sums on the workers, new centroids from their totals."""
 
-import dataclasses
-import math
+import functools
+import operator
+import time
 
 import apache_beam as beam
 import numpy as np
+from absl import logging
 from apache_beam.transforms import window
 
 from tfx_kmeans import defects as defects_lib
-from tfx_kmeans import graph
-from tfx_kmeans.beam import sampling
+from tfx_kmeans.beam import fitting, metrics, partial_sums, sampling
 
 _BUFFERED_VALUES = 1 << 18
-_BITS = 62  # of an int64 that a total may take
 
 
 class LloydPass(beam.PTransform):
     """One iteration of Lloyd's algorithm over all the data, nothing once it has converged.
 
-    Sums are whole multiples of a power of two, added up as integers: they are exact, and the same
-    however the rows are grouped. A cluster without rows keeps its centroid.
+    Sums are exact, and so the same however the rows are grouped. Clusters without rows are given
+    those farthest from their centroids.
     """
 
     def __init__(self, fitted, distance):
@@ -35,69 +35,71 @@ class LloydPass(beam.PTransform):
 
     def expand(self, batches):
         """From batches, see sampling.SampleFn, to a PCollection of one fitting.Fitted."""
-        partial_sums = batches | 'Assign' >> beam.ParDo(
-            _AssignFn(self._distance), beam.pvalue.AsSingleton(self._fitted)
-        )
-        total = partial_sums | 'Add' >> beam.CombineGlobally(_add)
-        return self._fitted | 'Update' >> beam.Map(
-            _update, beam.pvalue.AsSingleton(total), self._distance
+        total = batches | _SumUp(self._fitted, self._distance)
+        return self._fitted | 'Update' >> beam.ParDo(
+            _UpdateFn(self._distance), beam.pvalue.AsSingleton(total)
         )
 
 
-@dataclasses.dataclass
-class _Sums:
-    """Sums over rows, in the units of `_Grid`.
+class Measure(beam.PTransform):
+    """Finds the weights of the clusters and the inertia of all the data; centroids stay."""
 
-    Attributes:
-        values: int64 `[k, d]`, of the rows of each cluster times their weights.
-        weights: int64 `[k]`, of their weights.
-        inertia: int, of their squared distances times their weights.
-    """
+    def __init__(self, fitted, distance):
+        """See LloydPass."""
+        super().__init__()
+        self._fitted = fitted
+        self._distance = distance
 
-    values: np.ndarray
-    weights: np.ndarray
-    inertia: int
-
-
-class _Grid:
-    """The powers of two that sums over all rows are multiples of."""
-
-    def __init__(self, fitted):
-        width = fitted.centroids.shape[1]
-        weight = _exponent(fitted.total_weight)
-        value = _exponent(fitted.largest)
-        self.weights = _BITS - weight
-        self.values = _BITS - weight - value
-        # rows and centroids are at most `largest` from 0 in each column
-        self.inertia = _BITS - weight - 2 * value - 2 - _exponent(width)
+    def expand(self, batches):
+        """From batches, see sampling.SampleFn, to a PCollection of one fitting.Fitted."""
+        total = batches | _SumUp(self._fitted, self._distance, even_if_converged=True)
+        return self._fitted | 'Measure' >> beam.Map(
+            _measure, beam.pvalue.AsSingleton(total), self._distance
+        )
 
 
-def _exponent(value):
-    return math.frexp(value)[1]
+class _SumUp(beam.PTransform):
+    """From batches to a PCollection of their partial_sums.Sums, or None where there are none."""
+
+    def __init__(self, fitted, distance, even_if_converged=False):
+        super().__init__()
+        self._fitted = fitted
+        self._place_fn = _PlaceFn(distance, even_if_converged)
+
+    def expand(self, batches):
+        return (
+            batches
+            | 'Place' >> beam.ParDo(self._place_fn, beam.pvalue.AsSingleton(self._fitted))
+            | 'Add' >> beam.CombineGlobally(_add)
+        )
 
 
-class _AssignFn(beam.DoFn):
+class _PlaceFn(beam.DoFn):
     """Places rows among the centroids, and gives the sums of each bundle as its last act."""
 
-    def __init__(self, distance):
+    def __init__(self, distance, even_if_converged):
         self._distance = distance
+        self._even_if_converged = even_if_converged
+        self._milliseconds = metrics.distribution('bundle_milliseconds')
 
     def start_bundle(self):
         self._batches, self._n_values, self._sums = [], 0, None
+        self._started = time.monotonic()
 
     def process(self, batch, fitted):
         self._fitted = fitted
-        if fitted.converged:
-            return
-        self._batches.append(batch)
-        self._n_values += batch[0].size + 1
-        if self._n_values >= _BUFFERED_VALUES:
-            self._flush()
+        if not fitted.converged or self._even_if_converged:
+            self._batches.append(batch)
+            self._n_values += batch[0].size + 1
+            if self._n_values >= _BUFFERED_VALUES:
+                self._flush()
+        return ()
 
     def finish_bundle(self):
         if self._batches:
             self._flush()
         if self._sums is not None:
+            self._milliseconds.update(int(1000 * (time.monotonic() - self._started)))
             yield window.GlobalWindows.windowed_value(self._sums)
 
     def _flush(self):
@@ -105,70 +107,48 @@ class _AssignFn(beam.DoFn):
         self._batches, self._n_values = [], 0
         nothing = defects_lib.Defects.none(rows.shape[1])  # counted when the sample was drawn
         rows, weights = sampling.usable(rows, weights[0] if weights else None, nothing)
-        sums = _sum_by_cluster(rows, weights, self._fitted, self._distance)
-        self._sums = sums if self._sums is None else _add([self._sums, sums])
-
-
-def _sum_by_cluster(rows, weights, fitted, distance):
-    rows = (rows - fitted.mean) / fitted.scale
-    if distance == 'cosine':
-        rows = sampling.unit_vectors(rows)
-    ids, distances = (
-        part.numpy() for part in graph.assign(rows, fitted.centroids, distance=distance)
-    )
-    weights = np.ones(len(rows)) if weights is None else weights.astype(np.float64)
-    grid, k = _Grid(fitted), len(fitted.centroids)
-    order = np.argsort(ids, kind='stable')
-    starts = np.searchsorted(ids[order], np.arange(k))
-    columns = [rows * weights[:, np.newaxis], weights[:, np.newaxis]]
-    whole = np.concatenate(
-        [
-            np.rint(np.ldexp(column, exponent)).astype(np.int64)
-            for column, exponent in zip(columns, (grid.values, grid.weights), strict=True)
-        ],
-        axis=1,
-    )
-    # the row of zeros makes every start an index, and an empty cluster is one row too many
-    whole = np.concatenate([whole[order], np.zeros((1, whole.shape[1]), np.int64)])
-    sums = np.add.reduceat(whole, starts)
-    sums[np.bincount(ids, minlength=k)[:k] == 0] = 0
-    inertia = np.rint(np.ldexp(distances * weights, grid.inertia)).astype(np.int64)
-    return _Sums(sums[:, :-1], sums[:, -1], int(inertia.sum()))
+        sums = partial_sums.sum_up(rows, weights, self._fitted, self._distance)
+        self._sums = sums if self._sums is None else self._sums + sums
 
 
 def _add(parts):
-    """Adds up _Sums; None, which Beam hands on for no parts at all, counts for nothing."""
-    total = None
-    for part in parts:
-        if total is None or part is None:
-            total = part or total
-        else:
-            total = _Sums(
-                total.values + part.values,
-                total.weights + part.weights,
-                total.inertia + part.inertia,
-            )
-    return total
+    """Adds up Sums; None, which Beam hands on for no parts at all, counts for nothing."""
+    parts = [part for part in parts if part is not None]
+    return functools.reduce(operator.add, parts) if parts else None
 
 
-def _update(fitted, sums, distance):
-    """Returns `fitted` with new centroids; inertia and weights are those of the former ones."""
+class _UpdateFn(beam.DoFn):
+    """From a Fitted and the sums over all rows to the next Fitted."""
+
+    def __init__(self, distance):
+        self._distance = distance
+        self._passes = metrics.counter('passes')
+        self._milliseconds = metrics.distribution('pass_milliseconds')
+
+    def process(self, fitted, sums):
+        if sums is None:
+            yield fitted
+            return
+        updated = partial_sums.Updated(fitted, sums, self._distance)
+        moved = np.square(updated.centroids - fitted.centroids, dtype=np.float64).sum()
+        now = time.time()
+        done = fitting.Pass(updated.inertia, float(moved), now - fitted.time, sums.n_rows)
+        self._passes.inc()
+        self._milliseconds.update(int(1000 * done.seconds))
+        logging.info('Pass %d: %s', len(fitted.passes) + 1, done)
+        yield fitted._replace(
+            centroids=updated.centroids,
+            cluster_weights=updated.cluster_weights,
+            inertia=updated.inertia,
+            converged=bool(moved <= fitted.tolerance),
+            passes=(*fitted.passes, done),
+            time=now,
+        )
+
+
+def _measure(fitted, sums, distance):
+    """Returns `fitted` with the weights and the inertia that its centroids have on all rows."""
     if sums is None:
         return fitted
-    grid = _Grid(fitted)
-    weights = np.ldexp(sums.weights.astype(np.float64), -grid.weights)
-    values = np.ldexp(sums.values.astype(np.float64), -grid.values)
-    occupied = (weights > 0)[:, np.newaxis]
-    means = np.divide(values, weights[:, np.newaxis], where=occupied, out=np.zeros_like(values))
-    if distance == 'cosine':
-        lengths = np.linalg.norm(means, axis=1, keepdims=True)
-        occupied = occupied & (lengths > 0)
-        means = np.divide(means, lengths, where=occupied, out=np.zeros_like(means))
-    centroids = np.where(occupied, means, fitted.centroids).astype(np.float32)
-    moved = np.square(centroids - fitted.centroids, dtype=np.float64).sum()
-    return fitted._replace(
-        centroids=centroids,
-        cluster_weights=weights,
-        inertia=math.ldexp(sums.inertia, -grid.inertia),
-        converged=bool(moved <= fitted.tolerance),
-    )
+    updated = partial_sums.Updated(fitted, sums, distance)
+    return fitted._replace(cluster_weights=updated.cluster_weights, inertia=updated.inertia)

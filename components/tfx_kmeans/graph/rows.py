@@ -123,6 +123,6 @@ def nearest(rows, centroids):
 
 
 def relative_distances(rows, centroids):
-    """Squared distances `[b, k]` less the |x|^2 that all centroids of a row share."""
+    """Returns squared distances `[b, k]`, less the |x|^2 that all centroids of a row share."""
     products = tf.matmul(rows, centroids, transpose_b=True)
     return tf.reduce_sum(tf.square(centroids), axis=1) - 2.0 * products

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import component_spec, standard_artifacts
 
 from tfx_kmeans import artifacts
-from tfx_kmeans.kmeans import executor, settings
+from tfx_kmeans.kmeans import engines, executor, settings
 from tfx_kmeans.report import notebook
 
 notebook.register()
@@ -32,6 +32,8 @@ class KMeansSpec(component_spec.ComponentSpec):
         'missing': component_spec.ExecutionParameter(type=str),
         'standardize': component_spec.ExecutionParameter(type=int),
         'solver': component_spec.ExecutionParameter(type=str),
+        'engine': component_spec.ExecutionParameter(type=str, optional=True),
+        'max_passes': component_spec.ExecutionParameter(type=int, optional=True),
         'memory_budget': component_spec.ExecutionParameter(type=int),
         'train_split': component_spec.ExecutionParameter(type=str),
         'eval_split': component_spec.ExecutionParameter(type=str, optional=True),
@@ -51,7 +53,7 @@ class KMeansSpec(component_spec.ComponentSpec):
     }
 
 
-class KMeans(base_component.BaseComponent):
+class KMeans(base_beam_component.BaseBeamComponent):
     """A TFX component that fits k-means inside the TensorFlow graph on Transform's output.
 
     The same seed and the same examples give the same clusters, in whatever order of files and
@@ -75,7 +77,7 @@ class KMeans(base_component.BaseComponent):
     """
 
     SPEC_CLASS = KMeansSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
     def __init__(
         self,
@@ -94,6 +96,8 @@ class KMeans(base_component.BaseComponent):
         missing: str | RuntimeParameter = 'error',
         standardize: bool = False,
         solver: str | RuntimeParameter = 'auto',
+        engine: str | RuntimeParameter = 'auto',
+        max_passes: int | RuntimeParameter = 10,
         memory_budget: int | RuntimeParameter = 4_000_000_000,
         train_split: str | RuntimeParameter = 'train',
         eval_split: str | RuntimeParameter | None = 'eval',
@@ -104,7 +108,7 @@ class KMeans(base_component.BaseComponent):
 
         Args:
             examples: Channel of Examples: Transform's `transformed_examples`, as gzip TFRecord
-                files of tf.Example.
+                files of tf.Example, or under engine='beam' as Parquet.
             transform_graph: Channel of TransformGraph of the same Transform, which tells the types
                 and shapes of the features.
             n_clusters: how many clusters to fit, at least 1; or a sequence of such numbers, each of
@@ -136,6 +140,15 @@ class KMeans(base_component.BaseComponent):
                 of a callable, such as 'sklearn.cluster.MiniBatchKMeans' or a function of your own,
                 see `graph.fit_callable`: it finds the centroids in memory, and what is exported is
                 TensorFlow alone.
+            engine: 'tensorflow' fits in this process; 'beam' on the Beam runner of the pipeline (or
+                of `with_beam_pipeline_args`), see `tfx_kmeans.beam.FitKMeans`: no process holds
+                more than a part of the rows, which are kept in files beside the output, 4 bytes a
+                value, while it runs. It goes with the solvers 'auto' and 'lloyd' and a single
+                n_clusters, and not with missing='partial' or previous_centroids. 'auto' takes
+                'beam', where it goes, if the files of the train split have more bytes than
+                `memory_budget` or are Parquet, else 'tensorflow', and logs why.
+            max_passes: the most iterations over all rows under engine='beam', after the fit of a
+                sample, to which `max_iter` goes there.
             memory_budget: bytes that an exact fit may take, at least 100 MB: some 64 for each row
                 and 4 for each of its values. Under 'auto' and 'minibatch' more rows than that are
                 put on disk, in the directory for temporary files (TMPDIR), where they take 4 bytes
@@ -174,12 +187,16 @@ class KMeans(base_component.BaseComponent):
             missing=missing,
             standardize=standardize,
             solver=solver,
+            engine=engine,
+            max_passes=max_passes,
             memory_budget=memory_budget,
             train_split=train_split,
             eval_split=eval_split,
             selection=selection,
         )
         parameters.check()
+        if previous_centroids is not None:
+            engines.check_continuing(engine)
         spec = KMeansSpec(
             examples=examples,
             transform_graph=transform_graph,

@@ -1,16 +1,19 @@
 """Executor of the TFX component KMeans."""
 
 import dataclasses
+import os
 
 import numpy as np
 import tensorflow_transform as tft
-from tfx.dsl.components.base import base_executor
+from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from tfx_kmeans import artifacts, graph
 from tfx_kmeans.kmeans import (
+    beam_engine,
     choosing,
+    engines,
     export,
     keeping,
     progress,
@@ -23,7 +26,7 @@ from tfx_kmeans.kmeans import (
 from tfx_kmeans.kmeans import columns as columns_lib
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(base_beam_executor.BaseBeamExecutor):
     """Reads a split, fits k-means, scores another split, and writes centroids, model and logs."""
 
     def Do(self, input_dict, output_dict, exec_properties):
@@ -53,12 +56,23 @@ class Executor(base_executor.BaseExecutor):
         if previous:
             keeping.check(previous, columns, parameters)
 
-        clustering, inertia_history = _fit(examples, columns, parameters, previous)
-        if parameters.eval_split:
-            clustering = _score(clustering, examples, columns, parameters)
-        progress.log_result(clustering)
-
         centroids = artifact_utils.get_single_instance(output_dict['centroids'])
+        if engines.choose(examples, parameters, previous) == 'beam':
+            clustering, inertia_history = beam_engine.fit(
+                self._make_beam_pipeline,
+                examples,
+                columns,
+                _output(input_dict['transform_graph']).transformed_metadata.schema,
+                parameters,
+                os.path.join(centroids.uri, '.temp_path'),
+            )
+            progress.log_result(clustering, 'max_passes')
+        else:
+            clustering, inertia_history = _fit(examples, columns, parameters, previous)
+            if parameters.eval_split:
+                clustering = _score(clustering, examples, columns, parameters)
+            progress.log_result(clustering)
+
         clustering.write(centroids.uri)
         _set_properties(centroids, clustering, examples)
         model = artifact_utils.get_single_instance(output_dict['model'])
@@ -69,11 +83,13 @@ class Executor(base_executor.BaseExecutor):
         projector.write(model_run.uri, clustering)
 
 
+def _output(transform_graph):
+    return tft.TFTransformOutput(artifact_utils.get_single_uri(transform_graph))
+
+
 def _columns(transform_graph, parameters):
-    output = tft.TFTransformOutput(artifact_utils.get_single_uri(transform_graph))
-    return columns_lib.resolve(
-        output.transformed_feature_spec(), parameters.features, parameters.weight_feature
-    )
+    spec = _output(transform_graph).transformed_feature_spec()
+    return columns_lib.resolve(spec, parameters.features, parameters.weight_feature)
 
 
 def _fit(examples, columns, parameters, previous):

@@ -37,8 +37,8 @@ class LoggedIterations:
             self._time, self._iteration, self._last_logged = now, iteration, now
 
 
-def log_result(clustering):
-    """Logs what a person wants to know of a fitted artifacts.Clustering."""
+def log_result(clustering, limit='max_iter'):
+    """Logs what a person wants to know of a fitted artifacts.Clustering; `limit` can end a fit."""
     weights = clustering.cluster_weights
     logging.info(
         'Fitted %d clusters in %d iterations: inertia %.6g (%.6g a row); weights from %.6g to %.6g',
@@ -51,9 +51,11 @@ def log_result(clustering):
     )
     if not clustering.converged:
         logging.warning(
-            'The fit was ended by max_iter=%d before it converged; the clusters are usable, a '
-            'larger max_iter or tol would let it finish',
+            'The fit was ended by %s=%d before it converged; the clusters are usable, a larger %s '
+            'or tol would let it finish',
+            limit,
             clustering.n_iter,
+            limit,
         )
     if clustering.eval_weight:
         logging.info('Inertia on the eval split: %.6g a row', clustering.eval_inertia_per_row)

@@ -8,7 +8,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.utils import json_utils
 
 from tfx_kmeans.graph import arguments
-from tfx_kmeans.kmeans import choosing, solving
+from tfx_kmeans.kmeans import choosing, engines, solving
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Settings:
     missing: str = 'error'
     standardize: bool = False
     solver: str = 'auto'
+    engine: str = 'auto'
+    max_passes: int = 10
     memory_budget: int = 4_000_000_000
     train_split: str = 'train'
     eval_split: str | None = 'eval'
@@ -59,6 +61,8 @@ class Settings:
             arguments.check_missing('missing', self.missing, self.distance)
         if not isinstance(self.solver, RuntimeParameter):
             solving.check_solver('solver', self.solver, self.weight_feature is not None)
+        if not isinstance(self.engine, RuntimeParameter):
+            engines.check(self.engine, self.solver, self.missing, self.n_clusters)
         whole_rows = not isinstance(self.solver, RuntimeParameter) and self.solver not in (
             'auto',
             'lloyd',
@@ -169,6 +173,15 @@ def _check_positive(name, value):
     arguments.check_integer(name, value, at_least=1)
 
 
+def _check_engine(name, value):
+    if value not in engines.ENGINES:
+        raise ValueError(f'{name} must be one of {engines.ENGINES}, not {value!r}')
+
+
+def _check_passes(name, value):
+    arguments.check_integer(name, value, at_least=0)
+
+
 def _check_memory(name, value):
     arguments.check_integer(name, value, at_least=_LEAST_MEMORY)
 
@@ -188,6 +201,8 @@ _CHECKS = {
     'missing': arguments.check_missing,
     'standardize': _check_bool,
     'solver': _check_name,
+    'engine': _check_engine,
+    'max_passes': _check_passes,
     'memory_budget': _check_memory,
     'train_split': _check_name,
     'eval_split': _check_optional_name,

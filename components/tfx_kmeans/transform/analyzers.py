@@ -7,15 +7,12 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_transform import experimental as tft_experimental
 
+from tfx_kmeans.beam import arguments as fit_arguments
 from tfx_kmeans.beam import fitting, refining, sampling
 from tfx_kmeans.graph import arguments
 from tfx_kmeans.transform import domains, placing
 from tfx_kmeans.transform import points as points_lib
 
-_MISSING = ('error', 'drop')
-_LEAST_SAMPLE = 20_000
-_SAMPLE_PER_CLUSTER = 100
-_RESTARTS = 10
 # of what is cached and how it is made: another one, and no cache of an earlier release is read
 _CACHE_VERSION = 1
 
@@ -127,30 +124,21 @@ def kmeans_centroids(
     """
     points, columns = points_lib.to_points(x)
     inputs = [points] if weights is None else [points, points_lib.to_weights(weights)]
-    _check(n_clusters, n_init, max_iter, tol, seed, distance, standardize, missing)
-    init = _check_init(init, n_clusters, len(columns))
-    if n_init is None:
-        n_init = _RESTARTS if isinstance(init, str) else 1
-    elif n_init != 1 and not isinstance(init, str):
-        raise ValueError(f'n_init must be 1 or None when init is an array, not {n_init}')
-    if sample_size is None:
-        sample_size = max(_LEAST_SAMPLE, _SAMPLE_PER_CLUSTER * int(n_clusters))
-    arguments.check_integer('sample_size', sample_size, at_least=n_clusters)
-    arguments.check_integer('refinement_passes', refinement_passes, at_least=0)
-    settings = fitting.Settings(
-        place=_describe(name, n_clusters),
-        columns=columns,
-        n_clusters=int(n_clusters),
+    settings = fit_arguments.settings(
+        _describe(name, n_clusters),
+        columns,
+        n_clusters,
         init=init,
-        n_init=int(n_init),
-        max_iter=int(max_iter),
-        tol=float(tol),
-        seed=int(seed),
+        n_init=n_init,
+        max_iter=max_iter,
+        tol=tol,
+        seed=seed,
         distance=distance,
         standardize=standardize,
         missing=missing,
-        sample_size=int(sample_size),
-        refinement_passes=int(refinement_passes),
+        sample_size=sample_size,
+        passes=refinement_passes,
+        passes_name='refinement_passes',
     )
     if tf.executing_eagerly():
         raise ValueError(
@@ -276,49 +264,6 @@ def compute_and_apply_kmeans(x, n_clusters, **options):
         TypeError, ValueError: see `kmeans_centroids`.
     """
     return apply_kmeans(x, kmeans_centroids(x, n_clusters, **options)).ids
-
-
-def _check(n_clusters, n_init, max_iter, tol, seed, distance, standardize, missing):
-    arguments.check_integer('n_clusters', n_clusters, at_least=1)
-    if n_init is not None:
-        arguments.check_integer('n_init', n_init, at_least=1)
-    arguments.check_integer('max_iter', max_iter, at_least=1)
-    arguments.check_tolerance('tol', tol)
-    arguments.check_seed('seed', seed)
-    arguments.check_distance('distance', distance)
-    if not isinstance(standardize, bool):
-        raise TypeError(f'standardize must be True or False, not {standardize!r}')
-    if missing == 'partial':
-        raise ValueError(
-            "missing='partial' is for the component KMeans and for graph.fit: the sample that "
-            'kmeans_centroids draws is of whole rows; fit on these with '
-            "missing='drop' and place the others with apply_kmeans(..., missing='partial')"
-        )
-    if missing not in _MISSING:
-        raise ValueError(f'missing must be one of {_MISSING}, not {missing!r}')
-
-
-def _check_init(init, n_clusters, width):
-    """Returns the name of the seeding, or the initial centroids as tuples."""
-    if isinstance(init, str):
-        arguments.check_seeding('init', init)
-        return init
-    if tf.is_tensor(init) and not hasattr(init, 'numpy'):
-        raise TypeError(
-            f'init must be the name of a seeding or an array of numbers, not the tensor {init!r}, '
-            'which has no value while the graph is built'
-        )
-    try:
-        array = np.asarray(init, np.float32)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f'init cannot be read as an array of numbers: {error}') from error
-    if array.shape != (n_clusters, width):
-        raise ValueError(
-            f'init must have shape {(n_clusters, width)}, [clusters, columns], not {array.shape}'
-        )
-    if not np.isfinite(array).all():
-        raise ValueError('init must hold finite numbers, and has NaN or infinite ones')
-    return tuple(map(tuple, array.tolist()))
 
 
 def _describe(name, n_clusters):

@@ -1,0 +1,124 @@
+"""What the fits over a PCollection accept: arguments are checked, and become fitting.Settings."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfx_kmeans.beam import fitting
+from tfx_kmeans.graph import arguments
+
+_MISSING = ('error', 'drop')
+_LEAST_SAMPLE = 20_000
+_SAMPLE_PER_CLUSTER = 100
+_RESTARTS = 10
+
+
+def settings(
+    place,
+    columns,
+    n_clusters,
+    *,
+    init,
+    n_init,
+    max_iter,
+    tol,
+    seed,
+    distance,
+    standardize,
+    missing,
+    sample_size,
+    passes,
+    passes_name,
+):
+    """Checks arguments and puts in what was left to us.
+
+    Args:
+        place: str, what messages call the data.
+        columns: names of the columns, a tuple.
+        n_clusters: see fitting.Settings, like all that is not told of here.
+        init: the name of a seeding, or an array `[n_clusters, d]`.
+        n_init: int, or None for 10 (1 with an array as `init`).
+        max_iter: int.
+        tol: float.
+        seed: int.
+        distance: str.
+        standardize: bool.
+        missing: str.
+        sample_size: int, or None for 20,000 or 100 * n_clusters, whichever is more.
+        passes: int, Lloyd passes over all the data.
+        passes_name: str, what messages call `passes`.
+
+    Returns:
+        fitting.Settings.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument is out of range.
+    """
+    arguments.check_integer('n_clusters', n_clusters, at_least=1)
+    if n_init is not None:
+        arguments.check_integer('n_init', n_init, at_least=1)
+    arguments.check_integer('max_iter', max_iter, at_least=1)
+    arguments.check_tolerance('tol', tol)
+    arguments.check_seed('seed', seed)
+    arguments.check_distance('distance', distance)
+    if not isinstance(standardize, bool):
+        raise TypeError(f'standardize must be True or False, not {standardize!r}')
+    _check_missing(missing)
+    init = _check_init(init, n_clusters, len(columns))
+    if n_init is None:
+        n_init = _RESTARTS if isinstance(init, str) else 1
+    elif n_init != 1 and not isinstance(init, str):
+        raise ValueError(f'n_init must be 1 or None when init is an array, not {n_init}')
+    if sample_size is None:
+        sample_size = max(_LEAST_SAMPLE, _SAMPLE_PER_CLUSTER * int(n_clusters))
+    arguments.check_integer('sample_size', sample_size, at_least=n_clusters)
+    arguments.check_integer(passes_name, passes, at_least=0)
+    return fitting.Settings(
+        place=place,
+        columns=columns,
+        n_clusters=int(n_clusters),
+        init=init,
+        n_init=int(n_init),
+        max_iter=int(max_iter),
+        tol=float(tol),
+        seed=int(seed),
+        distance=distance,
+        standardize=standardize,
+        missing=missing,
+        sample_size=int(sample_size),
+        refinement_passes=int(passes),
+    )
+
+
+def _check_missing(missing):
+    if missing == 'partial':
+        raise ValueError(
+            "missing='partial' is for the component KMeans with engine='tensorflow' and for "
+            'graph.fit: the sample that is drawn here is of whole rows; fit on these with '
+            "missing='drop' and place the others with apply_kmeans(..., missing='partial')"
+        )
+    if missing not in _MISSING:
+        raise ValueError(f'missing must be one of {_MISSING}, not {missing!r}')
+
+
+def _check_init(init, n_clusters, width):
+    """Returns the name of the seeding, or the initial centroids as tuples."""
+    if isinstance(init, str):
+        arguments.check_seeding('init', init)
+        return init
+    if tf.is_tensor(init) and not hasattr(init, 'numpy'):
+        raise TypeError(
+            f'init must be the name of a seeding or an array of numbers, not the tensor {init!r}, '
+            'which has no value while the graph is built'
+        )
+    try:
+        array = np.asarray(init, np.float32)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f'init cannot be read as an array of numbers: {error}') from error
+    if array.shape != (n_clusters, width):
+        raise ValueError(
+            f'init must have shape {(n_clusters, width)}, [clusters, columns], not {array.shape}'
+        )
+    if not np.isfinite(array).all():
+        raise ValueError('init must hold finite numbers, and has NaN or infinite ones')
+    return tuple(map(tuple, array.tolist()))

@@ -1,0 +1,37 @@
+"""What a failure of a Beam job means: workers tell it in a traceback, wherever they run."""
+
+import re
+
+# in a traceback of a worker, to whose last error Beam adds the step
+_VALUE_ERROR = re.compile(r'\bValueError: (.*?)(?: \[while running |\n|$)')
+_STEP = re.compile(r" \[while running '.*", re.DOTALL)
+_NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+
+
+def explain(error):
+    """Returns the exception to raise for one that a Beam job ended with, maybe the same.
+
+    Args:
+        error: Exception.
+
+    Returns:
+        ValueError with the message of the worker where the data or a parameter is to blame;
+        RuntimeError where a module is missing on the workers, which says how to bring it there.
+    """
+    text = str(error)
+    missing = _NO_MODULE.search(text)
+    if missing or isinstance(error, ModuleNotFoundError):
+        return RuntimeError(_staging(missing.group(1) if missing else error.name))
+    if isinstance(error, ValueError):
+        return ValueError(_STEP.sub('', text))
+    refused = _VALUE_ERROR.findall(text)  # the last is what those before it led to
+    return ValueError(refused[-1]) if refused else error
+
+
+def _staging(module):
+    package = module.split('.')[0]
+    return (
+        f'the Beam workers have no module {module!r}: install {package!r} in the image or the '
+        'environment that they run in, or stage it by beam_pipeline_args such as '
+        "'--extra_package=dist/package.whl' or '--setup_file=./setup.py'"
+    )

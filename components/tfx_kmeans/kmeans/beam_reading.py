@@ -1,0 +1,117 @@
+"""Examples to batches of rows in a Beam pipeline, through TFXIO's Arrow record batches."""
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from tfx.components.util import examples_utils
+from tfx.proto import example_gen_pb2
+from tfx_bsl.tfxio import parquet_tfxio, tf_example_record
+
+_BATCH_ROWS = 4096
+_TELEMETRY = ['tfx_kmeans', 'KMeans']
+
+
+class ReadRows(beam.PTransform):
+    """Reads a split: tf.Example in gzip TFRecord files, or Parquet files."""
+
+    def __init__(self, examples, split, columns, schema):
+        """Makes a reader.
+
+        Args:
+            examples: list of Examples artifacts.
+            split: name of the split, which each of them has files of.
+            columns: columns.Columns.
+            schema: schema_pb2.Schema of the transformed examples.
+
+        Raises:
+            ValueError: the examples have a format that cannot be read.
+        """
+        super().__init__()
+        self._columns = columns
+        self._sources = [_source(artifact, split, columns, schema) for artifact in examples]
+
+    def expand(self, pipeline):
+        """From a pipeline to batches, see beam.sampling.SampleFn."""
+        parts = [
+            pipeline | f'Read{number}' >> source.BeamSource(_BATCH_ROWS)
+            for number, source in enumerate(self._sources)
+        ]
+        return parts | beam.Flatten() | 'ToRows' >> beam.Map(to_rows, self._columns)
+
+
+def is_parquet(artifact):
+    """Whether an Examples artifact is Parquet, as the file format or as the payload."""
+    payload = examples_utils.get_payload_format(artifact)
+    return (
+        payload == example_gen_pb2.PayloadFormat.FORMAT_PARQUET
+        or 'parquet' in examples_utils.get_file_format(artifact).lower()
+    )
+
+
+def to_rows(record_batch, columns):
+    """Makes a matrix of the features in a record batch.
+
+    Args:
+        record_batch: pyarrow.RecordBatch with a column for each feature: of numbers, or of lists of
+            as many numbers as the feature is wide. What is null or empty is missing, and is NaN
+            unless the feature has a default.
+        columns: columns.Columns.
+
+    Returns:
+        rows float32 `[n, d]`, and weights float32 `[n]` where `columns` have a weight; a tuple.
+
+    Raises:
+        ValueError: a feature is not there, or has another number of values.
+    """
+    names = [*columns.names, columns.weight] if columns.weight else columns.names
+    parts = [_matrix(record_batch, name, columns.feature_spec[name]) for name in names]
+    if columns.weight:
+        return np.concatenate(parts[:-1], axis=1), parts[-1][:, 0]
+    return (np.concatenate(parts, axis=1),)
+
+
+def _source(artifact, split, columns, schema):
+    (pattern,) = examples_utils.get_split_file_patterns([artifact], split)
+    if is_parquet(artifact):
+        return parquet_tfxio.ParquetTFXIO(
+            pattern, column_names=list(columns.feature_spec), telemetry_descriptors=_TELEMETRY
+        )
+    payload = examples_utils.get_payload_format(artifact)
+    if payload != example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE:
+        raise ValueError(
+            f'examples at {artifact.uri} are {examples_utils.get_payload_format_string(artifact)}; '
+            "KMeans(engine='beam') reads tf.Example and Parquet"
+        )
+    source = tf_example_record.TFExampleRecord(
+        pattern, schema=schema, telemetry_descriptors=_TELEMETRY
+    )
+    return source.Project(list(columns.feature_spec))
+
+
+def _matrix(record_batch, name, spec):
+    """The values of a feature, float32 `[n, width]`."""
+    width = int(np.prod(spec.shape))
+    index = record_batch.schema.get_field_index(name)
+    if index < 0:
+        raise ValueError(f'{name!r} is not in the examples, which have {record_batch.schema.names}')
+    array = record_batch.column(index)
+    default = np.float32(np.nan if spec.default_value is None else spec.default_value)
+    if not pa.types.is_list(array.type) and not pa.types.is_large_list(array.type):
+        return _values(array, default).reshape(-1, 1)
+    counts = np.asarray(array.value_lengths().fill_null(0))
+    matrix = np.full((len(array), width), default, np.float32)
+    there = counts > 0
+    if (counts[there] != width).any():
+        wrong = counts[there & (counts != width)]
+        raise ValueError(
+            f'{name!r} has {wrong[0]} values in {len(wrong)} rows of a batch, and should have '
+            f'{width}'
+        )
+    matrix[there] = _values(array.flatten(), np.float32(np.nan)).reshape(-1, width)
+    return matrix
+
+
+def _values(array, default):
+    """Numbers of an Arrow array, float32; `default` for those that are null."""
+    values = np.asarray(array.to_numpy(zero_copy_only=False), np.float32)
+    return np.where(np.asarray(array.is_null()), default, values) if array.null_count else values

@@ -1,0 +1,93 @@
+"""Where a fit runs: in this process, or on the pipeline's Beam runner."""
+
+import os
+
+import tensorflow as tf
+from absl import logging
+from tfx.components.util import examples_utils
+from tfx.dsl.io import fileio
+
+from tfx_kmeans.kmeans import beam_reading
+
+ENGINES = ('auto', 'tensorflow', 'beam')
+
+
+def choose(examples, parameters, previous=None):
+    """Returns the engine, 'tensorflow' or 'beam', and logs why where that was left to us.
+
+    Args:
+        examples: list of Examples artifacts.
+        parameters: settings.Settings.
+        previous: artifacts.Clustering that the fit is to continue, or None.
+
+    Raises:
+        ValueError: the engine that is asked for cannot continue clusters.
+    """
+    if previous:
+        check_continuing(parameters.engine)
+    if parameters.engine != 'auto':
+        return parameters.engine
+    engine, reason = _choose(examples, parameters, previous)
+    logging.info("engine='auto': %r, since %s", engine, reason)
+    return engine
+
+
+def check(engine, solver, missing, n_clusters):
+    """Raises ValueError if `engine` cannot do what other parameters ask for."""
+    if engine != 'beam':
+        return
+    if solver not in ('auto', 'lloyd'):
+        raise ValueError(
+            f"engine='beam' goes with solver='auto' or 'lloyd', not {solver!r}, which runs in one "
+            'process'
+        )
+    if missing == 'partial':
+        raise ValueError(
+            "engine='beam' goes with missing='error' or 'drop', not 'partial': the sample that it "
+            'begins with is of whole rows'
+        )
+    if isinstance(n_clusters, tuple):
+        raise ValueError(
+            f"engine='beam' goes with a single n_clusters, not {list(n_clusters)}: it does not "
+            "score clusters to choose by; take engine='tensorflow', whose solver 'minibatch' "
+            'streams what does not fit into memory'
+        )
+
+
+def check_continuing(engine):
+    """Raises ValueError if `engine` cannot continue `previous_centroids`."""
+    if engine == 'beam':
+        raise ValueError(
+            "engine='beam' does not continue previous_centroids; take engine='tensorflow', whose "
+            "solver 'minibatch' streams what does not fit into memory"
+        )
+
+
+def _choose(examples, parameters, previous):
+    if parameters.missing == 'partial':
+        return 'tensorflow', "missing='partial' needs it"
+    if isinstance(parameters.n_clusters, tuple):
+        return 'tensorflow', 'it can choose n_clusters'
+    if previous:
+        return 'tensorflow', 'it can continue previous_centroids'
+    if parameters.solver != 'auto':
+        return 'tensorflow', f'solver={parameters.solver!r} runs in one process'
+    if any(beam_reading.is_parquet(artifact) for artifact in examples):
+        return 'beam', 'the other one does not read Parquet'
+    size, split = _bytes(examples, parameters.train_split), parameters.train_split
+    within = size <= parameters.memory_budget
+    return 'tensorflow' if within else 'beam', (
+        f'the files of split {split!r} have {size / 1e9:.3g} GB, '
+        f'{"within" if within else "above"} memory_budget={parameters.memory_budget / 1e9:.3g} GB'
+    )
+
+
+def files(artifact, split):
+    """Returns the files of a split of an Examples artifact."""
+    (pattern,) = examples_utils.get_split_file_patterns([artifact], split)
+    return fileio.glob(os.fspath(pattern))
+
+
+def _bytes(examples, split):
+    paths = [path for artifact in examples for path in files(artifact, split)]
+    return sum(tf.io.gfile.stat(path).length for path in paths)

@@ -1,0 +1,155 @@
+import sys
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pytest
+from absl import logging
+from apache_beam.options.pipeline_options import PipelineOptions
+from pyarrow import parquet
+
+from support import building, reference
+from support import clustering as runs
+from tfx_kmeans import Clustering
+from tfx_kmeans.kmeans import beam_errors
+
+OPTIONS = {'features': '["x", "y"]', 'missing': 'drop', 'weight_feature': 'weight', 'tol': 0.0}
+
+
+def fit(directory, examples, transform_graph, **options):
+    outputs = building.run_kmeans(directory, examples, transform_graph, **OPTIONS | options)
+    return Clustering.read(outputs['centroids'].uri)
+
+
+def assert_same(found, expected, rel=1e-6):
+    np.testing.assert_allclose(found.centroids, expected.centroids, rtol=rel, atol=rel)
+    assert found.cluster_weights == pytest.approx(expected.cluster_weights, rel=rel)
+    assert found.inertia == pytest.approx(expected.inertia, rel=rel)
+    assert found.eval_inertia == pytest.approx(expected.eval_inertia, rel=rel)
+    assert found.eval_weight == expected.eval_weight
+
+
+@pytest.fixture(scope='module')
+def one_process(transformed, tmp_path_factory):
+    """What engine='beam' finds in one process."""
+    directory = tmp_path_factory.mktemp('beam')
+    return fit(directory, *transformed.values(), engine='beam', max_passes=3)
+
+
+def test_centroids_are_those_of_the_engine_in_one_process(transformed, one_process, tmp_path):
+    expected = fit(tmp_path, *transformed.values(), engine='tensorflow')
+    assert_same(one_process, expected, rel=1e-5)
+    assert list(one_process.cluster_weights) == sorted(one_process.cluster_weights, reverse=True)
+
+
+def test_two_worker_processes_and_other_shards_give_the_same(
+    transformed, one_process, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, 'argv', sys.argv[:1])  # TFX reads flags there where Beam has options
+    examples, graph_artifact = transformed.values()
+    data = {s: building.read_examples(examples, s)[::-1] for s in building.SIZES}
+    others = building.write_examples(tmp_path / 'examples', data, shards=5)
+    found = fit(
+        tmp_path / 'out', others, graph_artifact,
+        engine='beam', max_passes=3, beam_args=runs.TWO_PROCESSES,
+    )  # fmt: skip
+    assert_same(found, one_process)
+
+
+def test_parquet_is_read_and_no_pass_may_be_needed(transformed, one_process, tmp_path, caplog):
+    logging.get_absl_logger().propagate = True
+    examples, graph_artifact = transformed.values()
+    copy = building.write_examples(tmp_path / 'examples', dict.fromkeys(building.SIZES, ()))
+    copy.set_string_custom_property('payload_format', 'FORMAT_PARQUET')
+    for split in building.SIZES:
+        data = building.parse_examples(examples, split, graph_artifact)
+        table = pa.table({name: data[name] for name in ('x', 'y', 'weight')})
+        (path,) = (tmp_path / 'examples' / f'Split-{split}').iterdir()
+        path.unlink()
+        parquet.write_table(table, path.with_suffix('.parquet'), row_group_size=300)
+    with caplog.at_level('WARNING'):
+        found = fit(tmp_path / 'out', copy, graph_artifact, max_passes=0)
+    assert_same(found, one_process, rel=1e-5)
+    assert 'ended by max_passes=0 before it converged' in caplog.text
+
+
+def test_standardised_clusters_and_progress(transformed, tmp_path, caplog):
+    logging.set_verbosity(logging.INFO)
+    logging.get_absl_logger().propagate = True
+    with caplog.at_level('INFO'):
+        outputs = building.run_kmeans(
+            tmp_path, *transformed.values(),
+            **OPTIONS | {'engine': 'beam', 'max_passes': 1, 'standardize': 1},
+        )  # fmt: skip
+    clustering = Clustering.read(outputs['centroids'].uri)
+    data = building.parse_examples(
+        transformed['transformed_examples'], 'train', transformed['transform_graph']
+    )
+    points = np.stack([data['x'], data['y'], data['weight']], axis=1).astype(np.float64)
+    points = points[~np.isnan(points).any(axis=1)]
+    mean = np.average(points[:, :2], axis=0, weights=points[:, 2])
+    np.testing.assert_allclose(clustering.standardization.mean, mean, rtol=1e-5)
+    scaled = (points[:, :2] - mean) / clustering.standardization.scale
+    nearest = reference.distances(scaled, clustering.centroids).min(axis=1)
+    assert clustering.inertia == pytest.approx(nearest @ points[:, 2], rel=1e-4)
+    assert 'Pass 1: inertia' in caplog.text
+    assert 'rows 1000, rows_left_out 20' in caplog.text
+    assert 'pass_milliseconds' in caplog.text
+    left = [path.name for path in (tmp_path / 'centroids').iterdir()]
+    assert sorted(left) == ['centroids.npy', 'clustering.json']
+
+
+REFUSED = {
+    'missing values': ({'missing': 'error'}, r"missing values \(NaN\) in split 'train'.*'y' \(20"),
+    'too many clusters': (
+        {'features': '["word_id"]', 'n_clusters': 4},
+        'n_clusters=4 is more than the 3 distinct rows',
+    ),
+}
+
+
+@pytest.mark.parametrize('name', REFUSED)
+def test_what_cannot_be_clustered_is_refused_and_leaves_nothing(name, transformed, tmp_path):
+    changes, message = REFUSED[name]
+    with pytest.raises(ValueError, match=message) as refused:
+        fit(tmp_path, *transformed.values(), engine='beam', **changes)
+    assert 'while running' not in str(refused.value)
+    assert not [path for path in tmp_path.rglob('*') if path.is_file()]
+
+
+def test_a_split_without_files_is_refused_before_the_job(transformed, tmp_path):
+    examples = building.write_examples(tmp_path / 'examples', {'train': [], 'eval': []}, shards=0)
+    with pytest.raises(ValueError, match="split 'train' has no rows to use: no files at"):
+        fit(tmp_path / 'out', examples, transformed['transform_graph'], engine='beam')
+
+
+def test_a_module_that_workers_lack_is_told_with_how_to_stage_it(monkeypatch):
+    monkeypatch.delenv('PYTHONPATH', raising=False)
+    pipeline = beam.Pipeline(options=PipelineOptions(runs.TWO_PROCESSES))
+    pipeline | beam.Create([1]) | beam.Map(runs.save, None)
+    with pytest.raises(RuntimeError) as failed:
+        pipeline.run().wait_until_finish()
+    explained = beam_errors.explain(failed.value)
+    assert "the Beam workers have no module 'support'" in str(explained)
+    assert '--extra_package' in str(explained)
+
+
+TOLD_BY_WORKERS = """bundle inst001 failed: Traceback (most recent call last):
+ValueError: n_clusters=4 is more
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+ValueError: split 'train': n_clusters=4 is more [while running 'Fit/FitSample-ptransform-12']
+"""
+
+
+def test_an_error_of_the_data_is_told_in_its_own_words_wherever_the_worker_was():
+    explained = beam_errors.explain(RuntimeError(TOLD_BY_WORKERS))
+    assert isinstance(explained, ValueError)
+    assert str(explained) == "split 'train': n_clusters=4 is more"
+
+
+def test_other_errors_stay_as_they_are():
+    error = RuntimeError('the cluster is on fire')
+    assert beam_errors.explain(error) is error
