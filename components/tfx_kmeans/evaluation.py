@@ -360,7 +360,7 @@ class Evaluation:
     def _fields(self):
         """What goes into evaluation.json: every field that is no array, as JSON types."""
         fields = {
-            field.name: _plain(getattr(self, field.name))
+            field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
             if field.name not in _ARRAYS
         }
@@ -378,27 +378,18 @@ def _ratio(metrics, other):
     return metrics.inertia_per_row / other.inertia_per_row if known else None
 
 
-def _plain(value):
-    if dataclasses.is_dataclass(value):
-        return dataclasses.asdict(value)
-    return tuple(_plain(part) for part in value) if isinstance(value, tuple) else value
-
-
 def _from_json(fields):
     """Turns the JSON types of `fields` into those of Evaluation."""
     del fields['format_version']
+    fields = payloads.from_json(fields)
     parts = {
         'train': SplitMetrics, 'eval': SplitMetrics, 'baseline': SplitMetrics,
         'training_shift': Shift, 'baseline_shift': Shift, 'stability': Stability,
     }  # fmt: skip
     for name, kind in parts.items():
-        fields[name] = fields[name] and kind(**_with_tuples(fields[name]))
-    fields['thresholds'] = [Threshold(**part) for part in fields['thresholds']]
-    return _with_tuples(fields)
-
-
-def _with_tuples(fields):
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+        fields[name] = fields[name] and kind(**fields[name])
+    fields['thresholds'] = tuple(Threshold(**part) for part in fields['thresholds'])
+    return fields
 
 
 def _read_arrays(uri):
