@@ -13,8 +13,9 @@ from tfx_kmeans.beam import worker
 
 RESTARTS = {
     'restart__strategy_type': 'fixed-delay',
-    'restart__strategy_fixed__delay_attempts': 3,
-    'restart__strategy_fixed__delay_delay': '1 s',
+    'restart__strategy_fixed__delay_attempts': 5,
+    # longer than it takes to know that a task manager is dead: two heartbeats
+    'restart__strategy_fixed__delay_delay': '10 s',
 }
 
 
