@@ -124,7 +124,7 @@ def test_a_number_that_was_given_has_no_scores(fitted):
 
 def test_tensorboard_has_the_scores_by_number_of_clusters(outputs):
     table = Clustering.read(outputs['centroids'].uri).selection.table
-    (log,) = tf.io.gfile.glob(outputs['model_run'].uri + '/*')
+    (log,) = tf.io.gfile.glob(outputs['model_run'].uri + '/events.*')
     found = {}
     for record in tf.data.TFRecordDataset(log).as_numpy_iterator():
         event = tf.compat.v1.Event.FromString(record)

@@ -188,7 +188,7 @@ def test_both_signatures_place_rows_like_the_graph_in_a_fresh_process(
 
 def test_tensorboard_has_the_inertia_of_every_iteration(fitted):
     clustering = Clustering.read(fitted['centroids'].uri)
-    (log,) = tf.io.gfile.glob(fitted['model_run'].uri + '/*')
+    (log,) = tf.io.gfile.glob(fitted['model_run'].uri + '/events.*')
     inertia = {}
     for record in tf.data.TFRecordDataset(log).as_numpy_iterator():
         event = tf.compat.v1.Event.FromString(record)

@@ -2,14 +2,17 @@ import html
 import re
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils import capture
 from tfx import types
-from tfx.orchestration.experimental.interactive import interactive_context
-from traitlets.config import Config
 
 from support.evaluating import run_evaluator
 from tfx_kmeans import ClusterEvaluator, Clustering, KMeans, report
+
+pytest.importorskip('nbformat', reason='TFX 1.21 comes without Jupyter, which notebooks need')
+
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils import capture
+from tfx.orchestration.experimental.interactive import interactive_context
+from traitlets.config import Config
 
 
 @pytest.fixture(scope='module')
