@@ -82,13 +82,15 @@ def bare_worker(tmp_path):
     for path in pathlib.Path(sysconfig.get_path('purelib')).iterdir():
         if 'tfx_kmeans' not in path.name:
             (packages / path.name).symlink_to(path)
-    command = tmp_path / 'worker'
-    code = (
-        f'import runpy, sys; sys.path[:] = [p for p in sys.path if "site-packages" not in p]; '
-        f'sys.path.append({str(packages)!r}); sys.argv[0] = "worker"; '
-        f'runpy.run_path({worker.__file__!r}, run_name="__main__")'
+    boot = tmp_path / 'boot.py'
+    boot.write_text(
+        'import runpy, sys\n'
+        'sys.path[:] = [path for path in sys.path if "site-packages" not in path]\n'
+        f'sys.path.append({str(packages)!r})\n'
+        f'runpy.run_path({worker.__file__!r}, run_name="__main__")\n'
     )
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S -c \'{code}\' "$@"\n')
+    command = tmp_path / 'worker'
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {boot} "$@"\n')
     command.chmod(0o755)
     return command
 

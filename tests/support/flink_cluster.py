@@ -102,6 +102,9 @@ class FlinkCluster:
             # a dead task manager refuses two of them, a slow one is given its time
             'heartbeat.interval': 3000,
             'heartbeat.timeout': 50000,
+            'pekko.startup-timeout': '120 s',
+            'pekko.ask.timeout': '60 s',
+            'web.timeout': 120000,
             'io.tmp.dirs': self.directory / 'tmp',
         }
 
