@@ -93,6 +93,7 @@ def create_pipeline(
             features=list(features.COORDINATES),
             output_prefix=features.CLUSTER_PREFIX,
             n_clusters=n_clusters,
+            selection='davies_bouldin',  # zones that are far apart, as measured by their widths
             n_init=5,
             missing='drop',  # trips without a place stay out of the fit, with an id of their own
             seed=seed,

@@ -239,16 +239,6 @@ def spans():
     return kilometres[:size][whole[:size]], kilometres[-size:][whole[-size:]]
 
 
-class Matrix:
-    """Rows in memory, each of which counts once."""
-
-    def __init__(self, points):
-        self.points = points
-
-    def blocks(self):
-        yield self.points, None
-
-
 def clustering_of(fitted):
     names = ['pickup_east', 'pickup_north', 'dropoff_east', 'dropoff_north']
     weights = fitted.cluster_weights.numpy()
@@ -260,9 +250,9 @@ def test_95_percent_of_the_trips_keep_their_id_where_spans_overlap_by_90(spans, 
     first, second = spans
     parameters = settings.Settings(24, seed=seed)
     previous = clustering_of(graph.fit(first, 24, n_init=5, seed=seed))
-    initial = keeping.start(previous, 24, Matrix(second), parameters)
+    initial = keeping.start(previous, 24, building.Matrix(second), parameters)
     continued = clustering_of(graph.fit(second, 24, init=initial, seed=seed))
-    continued = keeping.renumber(continued, previous, Matrix(second))
+    continued = keeping.renumber(continued, previous, building.Matrix(second))
     assert continued.continuation.changed_share < 0.05
     before = graph.assign(second, previous.centroids).ids.numpy()
     after = graph.assign(second, continued.centroids).ids.numpy()
@@ -278,5 +268,5 @@ def test_even_a_fit_from_another_seeding_keeps_most_ids_by_its_numbering(spans):
     anew = clustering_of(graph.fit(second, 24, n_init=5))
     before = graph.assign(second, previous.centroids).ids.numpy()
     by_weight = np.mean(before == graph.assign(second, anew.centroids).ids.numpy())
-    renumbered = keeping.renumber(anew, previous, Matrix(second))
+    renumbered = keeping.renumber(anew, previous, building.Matrix(second))
     assert 1 - renumbered.continuation.changed_share > by_weight + 0.1

@@ -17,6 +17,16 @@ CENTRES = np.array([[0, 0], [10, 0], [0, 10], [10, 10]], np.float32)
 SIZES = {'train': (400, 300, 200, 100), 'eval': (40, 30, 20, 10)}
 
 
+class Matrix:
+    """Rows in memory, as what KMeans read."""
+
+    def __init__(self, points, weights=None):
+        self.points, self.weights = points, weights
+
+    def blocks(self):
+        yield self.points, self.weights
+
+
 def rows(split, seed=0):
     """Rows around four centres; in every 50th the y is missing (NaN here)."""
     rng = np.random.default_rng([seed, len(split)])
