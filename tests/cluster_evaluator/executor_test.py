@@ -10,7 +10,7 @@ from tfx.types import standard_artifacts
 
 from support import building, reference
 from support.evaluating import run_evaluator
-from tfx_kmeans import Centroids, Clustering
+from tfx_kmeans import Centroids, Clustering, report
 from tfx_kmeans.cluster_evaluator import gates
 
 N_CLUSTERS = building.N_CLUSTERS
@@ -269,6 +269,12 @@ def test_the_sample_has_rows_of_both_splits_with_their_ids(transformed, fitted, 
     assert set(made.sample_ids[~placed]) == {N_CLUSTERS}
     shown, wanted = made.sample_points[made.sample_is_eval], matrix_of(transformed, 'eval')
     assert sorted(shown[:, 0]) == sorted(wanted[:, 0])
+
+
+def test_the_report_lies_beside_the_evaluation(fitted, evaluated):
+    made, artifacts = evaluated
+    written = pathlib.Path(artifacts['evaluation'].uri, 'report.html').read_text()
+    assert written == report.render(Clustering.read(fitted['centroids'].uri), made)
 
 
 # splits and baselines of other kinds

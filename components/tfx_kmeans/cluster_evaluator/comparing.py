@@ -62,16 +62,15 @@ def same_space(clustering, baseline):
     return all(getattr(clustering, part) == getattr(baseline, part) for part in parts)
 
 
-def moves(lens, baseline_lens):
-    """How far each centroid is from the one of its id in the baseline, in the space of `lens`.
+def moves(clustering, baseline):
+    """How far each centroid is from the one of its id in the baseline, in the space of the former.
 
     Returns:
         Euclidean distances, or 1 - cos, floats by id; None where the two do not compare.
     """
-    clustering = lens.clustering
-    if not same_space(clustering, baseline_lens.clustering):
+    if not same_space(clustering, baseline):
         return None
-    centroids, before = clustering.centroids.astype(np.float64), baseline_lens.centres()
+    centroids, before = clustering.centroids.astype(np.float64), baseline.points
     if clustering.standardization:
         before -= np.array(clustering.standardization.mean)
         before /= np.array(clustering.standardization.scale)

@@ -102,7 +102,7 @@ def _middles(lens, sample):
     mean = np.nan_to_num(_nan_quantiles(lens.values(sample), [0.5]))
     if lens.clustering.distance == 'cosine':  # a direction is no point
         return np.repeat(mean, lens.clustering.n_clusters + 1, axis=0)
-    return np.concatenate([lens.centres(), mean])
+    return np.concatenate([lens.clustering.points, mean])
 
 
 def _nan_quantiles(values, levels):
@@ -134,8 +134,10 @@ def _compared(split, rows, lens, baseline, baseline_uri, judged):
         'baseline': measuring.metrics(split, rows, baseline, tally),
         'baseline_uri': baseline_uri,
         'baseline_shift': comparing.shift(clustering.cluster_weights, tally.weights),
-        'stability': comparing.stability(judged.transitions, comparing.moves(lens, baseline)),
-        'baseline_points': baseline.centres().astype(np.float32) if comparable else None,
+        'stability': comparing.stability(
+            judged.transitions, comparing.moves(lens.clustering, clustering)
+        ),
+        'baseline_points': clustering.points.astype(np.float32) if comparable else None,
         'transitions': judged.transitions.weights[:-1, :-1].copy(),
     }
 

@@ -56,14 +56,6 @@ class Lens:
         squared = self.clustering.distance == 'squared_euclidean'
         return np.sqrt(distances) if squared else distances
 
-    def centres(self):
-        """The centroids in the unit of the features, float64 `[k, d]`."""
-        centroids = self.clustering.centroids.astype(np.float64)
-        standardization = self.clustering.standardization
-        if standardization is None:
-            return centroids
-        return centroids * np.array(standardization.scale) + np.array(standardization.mean)
-
 
 def resolve(feature_spec, clusterings, weight_feature):
     """Finds the features of clusterings in the feature spec of the transformed examples.
