@@ -31,16 +31,6 @@ def training_rows(transformed):
 # the true number
 
 
-class Matrix:
-    """Rows in memory that are scored on."""
-
-    def __init__(self, points, weights=None):
-        self.points, self.weights = points, weights
-
-    def blocks(self):
-        yield self.points, self.weights
-
-
 def separated_clusters(seed, d):
     """3 to 12 normal clusters whose centres are 6 root mean squared radii apart or more."""
     rng = np.random.default_rng(seed)
@@ -51,7 +41,7 @@ def separated_clusters(seed, d):
         if all(np.linalg.norm(drawn - other) >= apart for other in centres):
             centres.append(drawn)
     points = np.repeat(centres, rng.integers(50, 300, size=k), axis=0)
-    return Matrix(np.float32(points + rng.normal(size=points.shape))), k
+    return building.Matrix(np.float32(points + rng.normal(size=points.shape))), k
 
 
 @pytest.fixture(scope='module')
@@ -186,7 +176,7 @@ def test_more_clusters_than_distinct_rows_are_refused_before_any_other_number_is
 
     parameters = settings.Settings((2, 3, 9))
     with pytest.raises(ValueError, match='n_clusters=9 is more than the 5 distinct rows'):
-        choosing.fit_and_choose(Matrix(np.eye(5)), parameters, fit)
+        choosing.fit_and_choose(building.Matrix(np.eye(5)), parameters, fit)
     assert fitted == [9]
 
 
@@ -196,5 +186,7 @@ def test_a_criterion_that_no_fit_has_is_refused_with_what_to_do():
     parameters = settings.Settings((2, 3), selection='calinski_harabasz')
     with pytest.raises(ValueError, match=r'rows weigh 0.1 in all, .* scale the weights up'):
         choosing.fit_and_choose(
-            Matrix(points, weights), parameters, lambda k: graph.fit(points, k, weights=weights)
+            building.Matrix(points, weights),
+            parameters,
+            lambda k: graph.fit(points, k, weights=weights),
         )
