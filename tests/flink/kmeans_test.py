@@ -13,7 +13,7 @@ from tfx_kmeans.beam import worker
 
 RESTARTS = {
     'restart__strategy_type': 'fixed-delay',
-    'restart__strategy_fixed__delay_attempts': 5,
+    'restart__strategy_fixed__delay_attempts': 20,
     # longer than it takes to know that a task manager is dead: two heartbeats
     'restart__strategy_fixed__delay_delay': '10 s',
 }
