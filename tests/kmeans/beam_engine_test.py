@@ -21,6 +21,14 @@ def fit(directory, examples, transform_graph, **options):
     return Clustering.read(outputs['centroids'].uri)
 
 
+def points_and_weights(transformed):
+    data = building.parse_examples(
+        transformed['transformed_examples'], 'train', transformed['transform_graph']
+    )
+    points = np.stack([data['x'], data['y'], data['weight']], axis=1)
+    return points[~np.isnan(points).any(axis=1)]
+
+
 def assert_same(found, expected, rel=1e-6):
     np.testing.assert_allclose(found.centroids, expected.centroids, rtol=rel, atol=rel)
     assert found.cluster_weights == pytest.approx(expected.cluster_weights, rel=rel)
@@ -82,11 +90,7 @@ def test_standardised_clusters_and_progress(transformed, tmp_path, caplog):
             **OPTIONS | {'engine': 'beam', 'max_passes': 1, 'standardize': 1},
         )  # fmt: skip
     clustering = Clustering.read(outputs['centroids'].uri)
-    data = building.parse_examples(
-        transformed['transformed_examples'], 'train', transformed['transform_graph']
-    )
-    points = np.stack([data['x'], data['y'], data['weight']], axis=1).astype(np.float64)
-    points = points[~np.isnan(points).any(axis=1)]
+    points = points_and_weights(transformed).astype(np.float64)
     mean = np.average(points[:, :2], axis=0, weights=points[:, 2])
     np.testing.assert_allclose(clustering.standardization.mean, mean, rtol=1e-5)
     scaled = (points[:, :2] - mean) / clustering.standardization.scale
@@ -99,10 +103,28 @@ def test_standardised_clusters_and_progress(transformed, tmp_path, caplog):
     assert sorted(left) == ['centroids.npy', 'clustering.json']
 
 
+def test_a_number_of_clusters_is_chosen_by_what_the_engine_in_one_process_says_of_it(
+    transformed, tmp_path
+):
+    options = {'candidates': '[5, 2, 4, 3]', 'n_clusters': None, 'standardize': 1}
+    found = fit(tmp_path / 'beam', *transformed.values(), engine='beam', **options)
+    expected = fit(tmp_path / 'expected', *transformed.values(), engine='tensorflow', **options)
+    assert_same(found, expected, rel=1e-5)
+    assert [row.n_clusters for row in found.selection.table] == [2, 3, 4, 5]
+    scores = ('inertia', 'silhouette', 'davies_bouldin', 'calinski_harabasz')
+    row, same = (clustering.selection.table[2] for clustering in (found, expected))
+    for name in scores:
+        assert getattr(row, name) == pytest.approx(getattr(same, name), rel=1e-5)
+
+
 REFUSED = {
     'missing values': ({'missing': 'error'}, r"missing values \(NaN\) in split 'train'.*'y' \(20"),
     'too many clusters': (
         {'features': '["word_id"]', 'n_clusters': 4},
+        'n_clusters=4 is more than the 3 distinct rows',
+    ),
+    'too many to choose from': (
+        {'features': '["word_id"]', 'n_clusters': None, 'candidates': '[2, 3, 4]'},
         'n_clusters=4 is more than the 3 distinct rows',
     ),
 }

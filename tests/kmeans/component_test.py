@@ -84,17 +84,10 @@ def test_numbers_that_a_criterion_cannot_choose_among_are_refused(n_clusters, se
         make(n_clusters=n_clusters, selection=selection)
 
 
-def test_beam_does_not_choose_a_number_of_clusters():
-    with pytest.raises(
-        ValueError, match=r"engine='beam' goes with a single n_clusters, not \[2, 3\]"
-    ):
-        make(n_clusters=[2, 3], engine='beam')
-
-
-def test_beam_does_not_continue_clusters():
+def test_beam_chooses_a_number_of_clusters_and_continues_those_there_are():
     previous = types.Channel(type=Centroids)
-    with pytest.raises(ValueError, match="engine='beam' does not continue previous_centroids"):
-        make(engine='beam', previous_centroids=previous)
+    component = make(n_clusters=[2, 3], engine='beam', previous_centroids=previous)
+    assert component.exec_properties['candidates'] == '[2, 3]'
 
 
 def test_runtime_parameters_are_checked_in_the_executor():

@@ -79,9 +79,10 @@ def test_without_a_predecessor_clusters_are_numbered_by_falling_weight(first):
     assert first.continuation is None
 
 
-def test_clusters_keep_the_numbers_of_the_predecessor(first, transformed, tmp_path):
+@pytest.mark.parametrize('engine', ['tensorflow', 'beam'])
+def test_clusters_keep_the_numbers_of_the_predecessor(first, transformed, tmp_path, engine):
     previous = others(first, [2, 0, 3, 1])
-    again = rerun(tmp_path, transformed, previous)
+    again = rerun(tmp_path, transformed, previous, engine=engine)
     np.testing.assert_allclose(again.centroids, previous.centroids, atol=1e-5)
     assert again.cluster_weights == previous.cluster_weights
     assert again.continuation.n_clusters == 4
@@ -101,12 +102,17 @@ def test_with_other_solvers_clusters_keep_their_numbers_too(first, transformed, 
     np.testing.assert_allclose(again.centroids, previous.centroids, atol=0.1)
 
 
-def test_what_moved_and_who_changed_clusters_is_recorded(first, transformed, tmp_path):
+@pytest.mark.parametrize('engine', ['tensorflow', 'beam'])
+def test_what_moved_and_who_changed_clusters_is_recorded(first, transformed, tmp_path, engine):
     moved = first.centroids + np.float32([[6, 0], [0, 0], [0, 0], [0, 0]])
-    again = rerun(tmp_path, transformed, dataclasses.replace(first, centroids=moved))
+    previous = dataclasses.replace(first, centroids=moved)
+    again = rerun(tmp_path, transformed, previous, engine=engine)
     continuation, points = again.continuation, points_of(transformed)
     np.testing.assert_allclose(
-        continuation.movements, np.linalg.norm(moved - again.centroids, axis=1), rtol=1e-4
+        continuation.movements,
+        np.linalg.norm(moved - again.centroids, axis=1),
+        rtol=1e-4,
+        atol=1e-6,
     )
     before, after = ids(points, moved), ids(points, again.centroids)
     assert continuation.changed_share == pytest.approx(np.mean(before != after))
@@ -124,9 +130,10 @@ def test_key_figures_are_custom_properties(first, transformed, tmp_path):
     assert centroids.get_float_custom_property('new_clusters') == 1
 
 
-def test_a_new_cluster_takes_the_number_behind(first, transformed, tmp_path):
+@pytest.mark.parametrize('engine', ['tensorflow', 'beam'])
+def test_a_new_cluster_takes_the_number_behind(first, transformed, tmp_path, engine):
     previous = others(first, [3, 1, 0])
-    again = rerun(tmp_path, transformed, previous)
+    again = rerun(tmp_path, transformed, previous, engine=engine)
     assert again.continuation.old_numbers == (0, 1, 2, None)
     assert again.continuation.movements[3] is None
     assert again.continuation.changed_shares[3] == 1
@@ -141,7 +148,8 @@ def test_fewer_clusters_keep_the_numbers_that_there_are(first, transformed, tmp_
     assert all(number == before for number, before in enumerate(old) if before < 2)
 
 
-def test_the_standardisation_is_the_predecessors(first, transformed, tmp_path):
+@pytest.mark.parametrize('engine', ['tensorflow', 'beam'])
+def test_the_standardisation_is_the_predecessors(first, transformed, tmp_path, engine):
     plain = run(tmp_path / 'first', transformed, [], standardize=1)
     plain = Clustering.read(plain.uri)
     scaled = tuple(2 * scale for scale in plain.standardization.scale)
@@ -150,23 +158,27 @@ def test_the_standardisation_is_the_predecessors(first, transformed, tmp_path):
         standardization=dataclasses.replace(plain.standardization, scale=scaled),
         centroids=plain.centroids / 2,
     )
-    again = rerun(tmp_path / 'again', transformed, previous, standardize=1)
+    again = rerun(tmp_path / 'again', transformed, previous, standardize=1, engine=engine)
     assert again.standardization == previous.standardization
     np.testing.assert_allclose(again.centroids, previous.centroids, atol=1e-4)
     assert again.continuation.changed_share == 0
 
 
-def test_under_the_cosine_distance_clusters_keep_their_numbers(transformed, tmp_path):
+@pytest.mark.parametrize('engine', ['tensorflow', 'beam'])
+def test_under_the_cosine_distance_clusters_keep_their_numbers(transformed, tmp_path, engine):
     options = {'distance': 'cosine', 'n_clusters': 3}
     plain = Clustering.read(run(tmp_path / 'first', transformed, [], **options).uri)
-    again = rerun(tmp_path / 'again', transformed, others(plain, [1, 2, 0]), **options)
+    previous = others(plain, [1, 2, 0])
+    again = rerun(tmp_path / 'again', transformed, previous, engine=engine, **options)
     np.testing.assert_allclose(again.centroids, plain.centroids[[1, 2, 0]], atol=0.05)
     assert again.continuation.changed_share < 0.05
 
 
-def test_a_number_of_clusters_is_chosen_and_ids_are_kept(first, transformed, tmp_path):
+@pytest.mark.parametrize('engine', ['tensorflow', 'beam'])
+def test_a_number_of_clusters_is_chosen_and_ids_are_kept(first, transformed, tmp_path, engine):
     previous = others(first, [2, 0, 3, 1])
-    again = rerun(tmp_path, transformed, previous, n_clusters=None, candidates='[3, 4, 5]')
+    options = {'n_clusters': None, 'candidates': '[3, 4, 5]', 'engine': engine}
+    again = rerun(tmp_path, transformed, previous, **options)
     assert again.n_clusters == 4
     assert [row.n_clusters for row in again.selection.table] == [3, 4, 5]
     np.testing.assert_allclose(again.centroids, previous.centroids, atol=1e-4)

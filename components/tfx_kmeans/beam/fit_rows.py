@@ -27,33 +27,59 @@ class FitRows(beam.PTransform):
 
     def expand(self, batches):
         """From batches, see CheckFn, to a PCollection of one fitting.Fitted."""
-        settings = self._settings
+        rows = Rows(batches, self._settings.sampling(), self._spool)
+        return rows.sample | 'FitSample' >> FitSample(rows, self._settings)
+
+
+class Rows:
+    """Rows to fit to, read and checked once, whatever the number of fits and passes.
+
+    Attributes:
+        sample: PCollection of their one sampling.Sample.
+    """
+
+    def __init__(self, batches, how, spool=None):
+        """Puts into the pipeline what they need.
+
+        Args:
+            batches: PCollection of batches, see CheckFn.
+            how: sampling.Sampling.
+            spool: see FitRows.
+        """
         _ = batches.pipeline | 'Workers' >> requiring.RequireModules('tfx_kmeans')
-        batches = batches | 'Check' >> beam.ParDo(CheckFn(len(settings.columns)))
-        fitted = (
-            batches
-            | 'Sample' >> beam.CombineGlobally(sampling.SampleFn(settings.sampling()))
-            | 'FitSample' >> beam.ParDo(_FitSampleFn(settings))
-        )
-        read = self._reader(batches)
+        self._width = how.width
+        self._batches = batches | 'Check' >> beam.ParDo(CheckFn(how.width))
+        self.sample = self._batches | 'Sample' >> beam.CombineGlobally(sampling.SampleFn(how))
+        self._paths = self._batches | 'Spool' >> shards.Write(spool) if spool else None
+
+    def read(self, label, fitted, even_if_converged=False):
+        """Returns their batches once `fitted`, see shards.Read, is there."""
+        if self._paths is None:
+            return self._batches
+        return fitted | label >> shards.Read(self._paths, self._width, even_if_converged)
+
+
+class FitSample(beam.PTransform):
+    """Fits k-means to the sample of rows, and goes on over all of them, as FitRows does."""
+
+    def __init__(self, rows, settings):
+        """Makes a fit to Rows by fitting.Settings."""
+        super().__init__()
+        self._rows = rows
+        self._settings = settings
+
+    def expand(self, sample):
+        """From the PCollection of their Sample to one of one fitting.Fitted."""
+        settings = self._settings
+        fitted = sample | 'Fit' >> beam.ParDo(_FitSampleFn(settings))
         for number in range(1, settings.refinement_passes + 1):
-            rows = read(f'Read{number}', fitted)
+            rows = self._rows.read(f'Read{number}', fitted)
             fitted = rows | f'Pass{number}' >> refining.LloydPass(fitted, settings.distance)
-        rows = read('ReadAll', fitted, even_if_converged=True)
+        rows = self._rows.read('ReadAll', fitted, even_if_converged=True)
         return (
             rows
             | 'Measure' >> refining.Measure(fitted, settings.distance)
             | 'Number' >> beam.Map(fitting.number, settings)
-        )
-
-    def _reader(self, batches):
-        """Returns how a pass comes by the rows: a callable `(label, fitted) -> batches`."""
-        if self._spool is None:
-            return lambda label, fitted, even_if_converged=False: batches
-        paths = batches | 'Spool' >> shards.Write(self._spool)
-        width = len(self._settings.columns)
-        return lambda label, fitted, even_if_converged=False: (
-            fitted | label >> shards.Read(paths, width, even_if_converged)
         )
 
 

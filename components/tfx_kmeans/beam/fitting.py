@@ -6,7 +6,7 @@ import typing
 
 import numpy as np
 
-from tfx_kmeans import graph
+from tfx_kmeans import artifacts, graph
 from tfx_kmeans import moments as moments_lib
 from tfx_kmeans.beam import local_search, sampling
 
@@ -19,11 +19,13 @@ class Settings:
         place: str, what messages call the data.
         columns: names of the columns.
         n_clusters, n_init, max_iter, tol, seed, distance: see graph.fit.
-        init: the name of a seeding, or n_clusters tuples of d floats.
+        init: the name of a seeding, or up to n_clusters tuples of d floats; what is lacking is
+            drawn from the sample.
         standardize: whether to bring columns to mean 0 and variance 1 first.
         missing: 'error', or 'drop' rows with NaN.
         sample_size: rows to sample, see coreset.Coreset.
         refinement_passes: Lloyd passes over all the data after the fit to the sample.
+        standardization: what is taken in place of means and deviations of the data, or None.
     """
 
     place: str
@@ -39,6 +41,7 @@ class Settings:
     missing: str
     sample_size: int
     refinement_passes: int
+    standardization: artifacts.Standardization | None = None
 
     def sampling(self):
         """Returns the Sampling that they ask for."""
@@ -100,6 +103,11 @@ class Fitted(typing.NamedTuple):
     passes: tuple[Pass, ...] = ()
     time: float = 0.0
 
+    @property
+    def n_iter(self):
+        """Number of passes."""
+        return len(self.passes)
+
 
 def fit_sample(sample, settings):
     """Fits k-means to a sample.
@@ -119,15 +127,17 @@ def fit_sample(sample, settings):
     if not len(rows):
         raise ValueError(f'{settings.place}: there is nothing to cluster: {_emptiness(sample)}')
     mean, scale = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
-    if settings.standardize:
+    if settings.standardization:
+        mean, scale = map(np.array, vars(settings.standardization).values())
+    elif settings.standardize:
         mean, scale = sample.moments.mean, sample.moments.scale()
     mean, scale = mean.astype(np.float32), scale.astype(np.float32)
-    init = settings.init
-    if not isinstance(init, str):
-        init = (np.array(init, np.float32) - mean) / scale
     points = (rows - mean) / scale
     if settings.distance == 'cosine':
         points = sampling.unit_vectors(points)
+    init = settings.init
+    if not isinstance(init, str):
+        init = _with_drawn((np.array(init, np.float32) - mean) / scale, points, weights, settings)
     try:
         fitted = local_search.fit(
             points,
@@ -158,6 +168,17 @@ def fit_sample(sample, settings):
         tolerance=settings.tol * float(np.mean(spread.squares)) / spread.total,
         time=time.time(),
     )
+
+
+def _with_drawn(init, points, weights, settings):
+    """Adds to initial centroids what is lacking: points drawn by weight times distance to them."""
+    n_lacking = settings.n_clusters - len(init)
+    if not n_lacking:
+        return init
+    distances = graph.assign(points, init, distance=settings.distance).distances.numpy()
+    rng = np.random.default_rng(settings.seed)
+    keys = sampling.drawing_keys(weights * np.nan_to_num(distances), rng)
+    return np.concatenate([init, points[np.argsort(keys, kind='stable')[:n_lacking]]])
 
 
 def number(fitted, settings):

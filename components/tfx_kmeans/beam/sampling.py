@@ -126,6 +126,20 @@ def usable(rows, weights, defects):
     return rows, weights
 
 
+def drawing_keys(rates, rng):
+    """Keys of which the least are a draw without replacement (Efraimidis & Spirakis 2006).
+
+    Args:
+        rates: float64 `[n]`, >= 0, what the draw is in proportion to.
+        rng: np.random.Generator.
+
+    Returns:
+        float64 `[n]`, infinite where the rate is 0.
+    """
+    exponentials = rng.exponential(size=len(rates))
+    return np.divide(exponentials, rates, out=np.full(len(rates), np.inf), where=rates > 0)
+
+
 def unit_vectors(rows):
     """Divides rows by their length; those of zeros stay.
 

@@ -127,21 +127,38 @@ def score_parts(parts, centroids, *, distance='squared_euclidean', missing='drop
         TypeError: see `score_clusters`.
         ValueError: see `score_clusters`; or there is no part.
     """
-    arguments.check_distance('distance', distance)
-    arguments.check_missing('missing', missing, distance)
-    centroids = arguments.as_matrix(centroids, 'centroids')
-    settings = _Settings(centroids.shape[1], distance, missing)
-    places = _sum(
-        _call(_place, settings, points, weights, centroids) for points, weights in parts()
-    )
+    options = {'distance': distance, 'missing': missing}
+    places = add_up(place(*part, centroids, **options) for part in parts())
     if places is None:
         raise ValueError('parts: there are none, nothing to score')
-    means = tf.math.divide_no_nan(places.sums, places.observed)
-    spread = _sum(
-        _call(_measure, settings, points, weights, centroids, tf.cast(means, tf.float32))
-        for points, weights in parts()
-    )
-    return _finish(places, means, spread)
+    means = tf.cast(means_of(places), tf.float32)
+    spread = add_up(measure(*part, centroids, means, **options) for part in parts())
+    return finish(places, spread)
+
+
+def place(points, weights, centroids, *, distance, missing):
+    """Sums up the first pass over one part; see `score_parts` for arguments.
+
+    Returns:
+        Places.
+    """
+    centroids, settings = _prepare(centroids, distance, missing)
+    return _call(_place, settings, points, weights, centroids)
+
+
+def means_of(places):
+    """Means of the clusters that the Places of all parts give, float64 `[k, d]`, prepared."""
+    return tf.math.divide_no_nan(places.sums, places.observed)
+
+
+def measure(points, weights, centroids, means, *, distance, missing):
+    """Sums up the second pass over one part; `means` are those of all parts, float32 `[k, d]`.
+
+    Returns:
+        Spread.
+    """
+    centroids, settings = _prepare(centroids, distance, missing)
+    return _call(_measure, settings, points, weights, centroids, means)
 
 
 def elbow(n_clusters, inertias):
@@ -193,8 +210,8 @@ class _Settings:
     missing: str
 
 
-class _Places(typing.NamedTuple):
-    """What the first pass sums up; prepared rows, see rows_lib.Rows.
+class Places(typing.NamedTuple):
+    """What the first pass sums up, of parts that add up; prepared rows, see rows_lib.Rows.
 
     Attributes:
         sums: float64 `[k, d]`, weighted sums of the observed values of each cluster.
@@ -215,7 +232,7 @@ class _Places(typing.NamedTuple):
     unplaced: tf.Tensor
 
 
-class _Spread(typing.NamedTuple):
+class Spread(typing.NamedTuple):
     """What the second pass sums up: float64, of the rows from the means of their clusters.
 
     Attributes:
@@ -225,6 +242,14 @@ class _Spread(typing.NamedTuple):
 
     distances: tf.Tensor
     squares: tf.Tensor
+
+
+def _prepare(centroids, distance, missing):
+    """Returns the centroids as a tensor, and _Settings."""
+    arguments.check_distance('distance', distance)
+    arguments.check_missing('missing', missing, distance)
+    centroids = arguments.as_matrix(centroids, 'centroids')
+    return centroids, _Settings(centroids.shape[1], distance, missing)
 
 
 def _call(step, settings, points, weights, *arrays):
@@ -240,8 +265,8 @@ def _compiled(step, settings):
     return tf.function(functools.partial(step, settings), autograph=False, reduce_retracing=True)
 
 
-def _sum(parts):
-    """Adds up named tuples of tensors; None of none."""
+def add_up(parts):
+    """Adds up Places, or Spreads; None of none."""
     total = None
     for part in parts:
         total = part if total is None else type(part)(*map(tf.add, total, part))
@@ -306,7 +331,7 @@ class _Placed:
 
 
 def _place(settings, points, weights, centroids):
-    """The first pass over a part: _Places."""
+    """The first pass over a part: Places."""
     placed = _Placed(settings, points, weights, centroids)
     n_clusters, width = placed.n_clusters, settings.width
 
@@ -322,7 +347,7 @@ def _place(settings, points, weights, centroids):
         columns = tf.concat([values * observed, observed], axis=1)
         columns = tf.cast(columns, tf.float64) * weights[:, tf.newaxis]
         columns = tf.math.unsorted_segment_sum(columns, ids, n_clusters)
-        parts = _Places(
+        parts = Places(
             *tf.split(columns, 2, axis=1),
             tf.math.unsorted_segment_sum(weights, ids, n_clusters),
             tf.math.unsorted_segment_sum(tf.cast(weights > 0, tf.int64), ids, n_clusters),
@@ -336,7 +361,7 @@ def _place(settings, points, weights, centroids):
     initial = [tf.zeros(shape, tf.float64) for shape in shapes]
     initial[3] = tf.zeros([n_clusters], tf.int64)
     rows_per_block = blocks.block_rows(tf.maximum(n_clusters, 2 * width))
-    return _Places(*blocks.reduce_blocks(step, placed.rows.count, rows_per_block, initial))
+    return Places(*blocks.reduce_blocks(step, placed.rows.count, rows_per_block, initial))
 
 
 def _silhouettes(own, other):
@@ -344,7 +369,7 @@ def _silhouettes(own, other):
 
 
 def _measure(settings, points, weights, centroids, means):
-    """The second pass over a part: _Spread about the means of the clusters, float32 `[k, d]`."""
+    """The second pass over a part: Spread about the means of the clusters, float32 `[k, d]`."""
     placed = _Placed(settings, points, weights, centroids)
     means = tf.ensure_shape(means, [None, settings.width])
     n_clusters = placed.n_clusters
@@ -361,11 +386,12 @@ def _measure(settings, points, weights, centroids, means):
 
     initial = [tf.zeros([n_clusters], tf.float64), tf.zeros([], tf.float64)]
     rows_per_block = blocks.block_rows(tf.maximum(n_clusters, 2 * settings.width))
-    return _Spread(*blocks.reduce_blocks(step, placed.rows.count, rows_per_block, initial))
+    return Spread(*blocks.reduce_blocks(step, placed.rows.count, rows_per_block, initial))
 
 
-def _finish(places, means, spread):
-    """Returns the ClusterScores of what both passes found; means float64 `[k, d]`."""
+def finish(places, spread):
+    """Returns the ClusterScores of what both passes found in all parts."""
+    means = means_of(places)
     nan = tf.constant(math.nan, tf.float64)
     total = tf.reduce_sum(places.weights)
     silhouettes = tf.where(places.counts > 1, places.silhouettes, tf.zeros([], tf.float64))

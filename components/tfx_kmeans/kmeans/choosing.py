@@ -71,13 +71,31 @@ def fit_and_choose(rows, parameters, fit):
             distance=parameters.distance,
             missing='partial' if parameters.missing == 'partial' else 'drop',
         )
-        tried.insert(0, (fitted, scores))
-        _log(n_clusters, fitted, scores)
+        tried.append((fitted, scores))
+        log_candidate(_candidate(fitted, scores))
+    fitted, selection = choose(tried, parameters.selection)
+    log_choice(selection, len(fitted.centroids))
+    return fitted, selection
+
+
+def choose(tried, criterion):
+    """Chooses among fits.
+
+    Args:
+        tried: pairs of a fit and its graph.ClusterScores, in any order; of the fit `centroids`,
+            `inertia`, `n_iter` and `converged` are used.
+        criterion: one of CRITERIA.
+
+    Returns:
+        The best fit, the one of fewest clusters among equals, and artifacts.Selection.
+
+    Raises:
+        ValueError: the fits cannot be judged by the criterion.
+    """
+    tried = sorted(tried, key=lambda pair: len(pair[0].centroids))
     table = tuple(_candidate(fitted, scores) for fitted, scores in tried)
-    fitted, scores = tried[_best(tried, parameters.selection)]
-    n_clusters = len(fitted.centroids)
-    logging.info('Kept n_clusters=%d of %d, by %s', n_clusters, len(tried), parameters.selection)
-    return fitted, artifacts.Selection(parameters.selection, table)
+    fitted, _ = tried[_best(tried, criterion)]
+    return fitted, artifacts.Selection(criterion, table)
 
 
 def scores_of(selection, n_clusters):
@@ -87,14 +105,25 @@ def scores_of(selection, n_clusters):
     return {name: value for name, value in scores.items() if value is not None}
 
 
-def _log(n_clusters, fitted, scores):
+def log_candidate(row):
+    """Logs the scores of an artifacts.Candidate."""
+    silhouette, davies_bouldin, calinski_harabasz = (
+        math.nan if getattr(row, name) is None else getattr(row, name) for name in _BEST
+    )
     logging.info(
         'n_clusters=%d: inertia %.6g, silhouette %.4f, Davies-Bouldin %.4f, Calinski-Harabasz %.6g',
-        n_clusters,
-        fitted.inertia,
-        scores.silhouette,
-        scores.davies_bouldin,
-        scores.calinski_harabasz,
+        row.n_clusters,
+        row.inertia,
+        silhouette,
+        davies_bouldin,
+        calinski_harabasz,
+    )
+
+
+def log_choice(selection, n_clusters):
+    """Logs which candidate of an artifacts.Selection is kept."""
+    logging.info(
+        'Kept n_clusters=%d of %d, by %s', n_clusters, len(selection.table), selection.criterion
     )
 
 

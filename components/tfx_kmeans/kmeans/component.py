@@ -8,7 +8,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import component_spec, standard_artifacts
 
 from tfx_kmeans import artifacts
-from tfx_kmeans.kmeans import engines, executor, settings
+from tfx_kmeans.kmeans import executor, settings
 from tfx_kmeans.report import notebook
 
 notebook.register()
@@ -143,10 +143,10 @@ class KMeans(base_beam_component.BaseBeamComponent):
             engine: 'tensorflow' fits in this process; 'beam' on the Beam runner of the pipeline (or
                 of `with_beam_pipeline_args`), see `tfx_kmeans.beam.FitKMeans`: no process holds
                 more than a part of the rows, which are kept in files beside the output, 4 bytes a
-                value, while it runs. It goes with the solvers 'auto' and 'lloyd' and a single
-                n_clusters, and not with missing='partial' or previous_centroids. 'auto' takes
-                'beam', where it goes, if the files of the train split have more bytes than
-                `memory_budget` or are Parquet, else 'tensorflow', and logs why.
+                value, while it runs. It goes with the solvers 'auto' and 'lloyd', and not with
+                missing='partial'. 'auto' takes 'beam', where it goes, if the files of the train
+                split have more bytes than `memory_budget` or are Parquet, else 'tensorflow', and
+                logs why.
             max_passes: the most iterations over all rows under engine='beam', after the fit of a
                 sample, to which `max_iter` goes there.
             memory_budget: bytes that an exact fit may take, at least 100 MB: some 64 for each row
@@ -195,8 +195,6 @@ class KMeans(base_beam_component.BaseBeamComponent):
             selection=selection,
         )
         parameters.check()
-        if previous_centroids is not None:
-            engines.check_continuing(engine)
         spec = KMeansSpec(
             examples=examples,
             transform_graph=transform_graph,

@@ -12,27 +12,21 @@ from tfx_kmeans.kmeans import beam_reading
 ENGINES = ('auto', 'tensorflow', 'beam')
 
 
-def choose(examples, parameters, previous=None):
+def choose(examples, parameters):
     """Returns the engine, 'tensorflow' or 'beam', and logs why where that was left to us.
 
     Args:
         examples: list of Examples artifacts.
         parameters: settings.Settings.
-        previous: artifacts.Clustering that the fit is to continue, or None.
-
-    Raises:
-        ValueError: the engine that is asked for cannot continue clusters.
     """
-    if previous:
-        check_continuing(parameters.engine)
     if parameters.engine != 'auto':
         return parameters.engine
-    engine, reason = _choose(examples, parameters, previous)
+    engine, reason = _choose(examples, parameters)
     logging.info("engine='auto': %r, since %s", engine, reason)
     return engine
 
 
-def check(engine, solver, missing, n_clusters):
+def check(engine, solver, missing):
     """Raises ValueError if `engine` cannot do what other parameters ask for."""
     if engine != 'beam':
         return
@@ -46,30 +40,11 @@ def check(engine, solver, missing, n_clusters):
             "engine='beam' goes with missing='error' or 'drop', not 'partial': the sample that it "
             'begins with is of whole rows'
         )
-    if isinstance(n_clusters, tuple):
-        raise ValueError(
-            f"engine='beam' goes with a single n_clusters, not {list(n_clusters)}: it does not "
-            "score clusters to choose by; take engine='tensorflow', whose solver 'minibatch' "
-            'streams what does not fit into memory'
-        )
 
 
-def check_continuing(engine):
-    """Raises ValueError if `engine` cannot continue `previous_centroids`."""
-    if engine == 'beam':
-        raise ValueError(
-            "engine='beam' does not continue previous_centroids; take engine='tensorflow', whose "
-            "solver 'minibatch' streams what does not fit into memory"
-        )
-
-
-def _choose(examples, parameters, previous):
+def _choose(examples, parameters):
     if parameters.missing == 'partial':
         return 'tensorflow', "missing='partial' needs it"
-    if isinstance(parameters.n_clusters, tuple):
-        return 'tensorflow', 'it can choose n_clusters'
-    if previous:
-        return 'tensorflow', 'it can continue previous_centroids'
     if parameters.solver != 'auto':
         return 'tensorflow', f'solver={parameters.solver!r} runs in one process'
     if any(beam_reading.is_parquet(artifact) for artifact in examples):

@@ -57,7 +57,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             keeping.check(previous, columns, parameters)
 
         centroids = artifact_utils.get_single_instance(output_dict['centroids'])
-        if engines.choose(examples, parameters, previous) == 'beam':
+        if engines.choose(examples, parameters) == 'beam':
             clustering, inertia_history = beam_engine.fit(
                 self._make_beam_pipeline,
                 examples,
@@ -65,6 +65,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 _output(input_dict['transform_graph']).transformed_metadata.schema,
                 parameters,
                 os.path.join(centroids.uri, '.temp_path'),
+                previous,
             )
             progress.log_result(clustering, 'max_passes')
         else:

@@ -7,6 +7,7 @@ from absl import logging
 from tfx.types import artifact_utils
 
 from tfx_kmeans import artifacts, graph, matching
+from tfx_kmeans.beam import sampling
 
 
 def read(previous_centroids):
@@ -71,8 +72,7 @@ def start(previous, n_clusters, rows, parameters):
     """Centroids from which a fit that continues a clustering starts.
 
     Those there are, the heaviest first; what is lacking are rows drawn without replacement in
-    proportion to weight times distance to the nearest of them (the keys of Efraimidis & Spirakis
-    2006).
+    proportion to weight times distance to the nearest of them.
 
     Args:
         previous: artifacts.Clustering.
@@ -83,10 +83,7 @@ def start(previous, n_clusters, rows, parameters):
     Returns:
         float32 `[n_clusters, d]`.
     """
-    kept = np.arange(previous.n_clusters)
-    if previous.cluster_weights:
-        kept = np.argsort(-np.float64(previous.cluster_weights), kind='stable')
-    centroids = previous.centroids[kept[:n_clusters]]
+    centroids = previous.centroids[heaviest(previous, n_clusters)]
     n_lacking = n_clusters - len(centroids)
     if not n_lacking:
         return centroids
@@ -96,13 +93,20 @@ def start(previous, n_clusters, rows, parameters):
         distances = _place(block, previous, parameters.missing).distances
         rates = np.nan_to_num(distances.numpy().astype(np.float64))
         rates *= 1 if weights is None else weights
-        exponentials = rng.exponential(size=len(block))
-        added = np.divide(exponentials, rates, out=np.full(len(block), np.inf), where=rates > 0)
+        added = sampling.drawing_keys(rates, rng)
         drawn, keys = np.concatenate([drawn, block]), np.concatenate([keys, added])
         least = np.argsort(keys, kind='stable')[:n_lacking]
         drawn, keys = drawn[least], keys[least]
     drawn = np.where(np.isnan(drawn), previous.centroids.mean(axis=0), drawn)
     return np.concatenate([centroids, drawn])
+
+
+def heaviest(previous, n_clusters):
+    """Ids of the `n_clusters` heaviest clusters, or of all there are, by falling weight."""
+    order = np.arange(previous.n_clusters)
+    if previous.cluster_weights:
+        order = np.argsort(-np.float64(previous.cluster_weights), kind='stable')
+    return order[:n_clusters]
 
 
 def renumber(clustering, previous, rows):
@@ -116,9 +120,41 @@ def renumber(clustering, previous, rows):
     Returns:
         artifacts.Clustering with its `continuation`.
     """
+    shape = (previous.n_clusters, clustering.n_clusters)
+    overlap = np.zeros((shape[0] + 1, shape[1]))
+    for block, weights in rows.blocks():
+        old, new = (
+            _place(block, placing, placing.missing).ids.numpy()
+            for placing in (previous, clustering)
+        )
+        overlap += cross(old, new, weights, *shape)
+    clustering = renumber_by(overlap, clustering, previous)
+    log(clustering.continuation)
+    return clustering
+
+
+def cross(old, new, weights, n_old, n_new):
+    """Counts rows by the cluster that they were in and the one that they are in.
+
+    Args:
+        old: int `[n]`, ids in the old clusters; n_old of a row that had no place.
+        new: int `[n]`, ids in the new ones; a row without a place, n_new, does not count.
+        weights: float `[n]`, or None to count each row once.
+        n_old: int.
+        n_new: int.
+
+    Returns:
+        float64 `[n_old + 1, n_new]`, their weight; those of parts of the rows add up.
+    """
+    shape = n_old + 1, n_new + 1
+    table = np.bincount(old * shape[1] + new, weights, minlength=shape[0] * shape[1])
+    return table.reshape(shape)[:, :-1].astype(np.float64)
+
+
+def renumber_by(overlap, clustering, previous):
+    """Does what `renumber` does, by what `cross` gives of all rows."""
     order = graph.canonical_order(clustering.centroids, clustering.cluster_weights).numpy()
-    clustering = _reordered(clustering, order)
-    overlap = _overlap(clustering, previous, rows)
+    clustering, overlap = _reordered(clustering, order), overlap[:, order]
     distances = graph.pairwise_distances(
         previous.centroids, clustering.centroids, distance=clustering.distance
     ).numpy()
@@ -128,7 +164,6 @@ def renumber(clustering, previous, rows):
     continuation = _continuation(
         previous, found, distances[:, order], overlap[:, order], clustering
     )
-    _log(continuation)
     return dataclasses.replace(_reordered(clustering, order), continuation=continuation)
 
 
@@ -148,18 +183,6 @@ def _reordered(clustering, order):
         centroids=clustering.centroids[order],
         cluster_weights=tuple(clustering.cluster_weights[cluster] for cluster in order),
     )
-
-
-def _overlap(clustering, previous, rows):
-    """Weight float64 `[n_old + 1, n_new]` of the rows that go from one cluster to another."""
-    n_old, n_new = previous.n_clusters, clustering.n_clusters
-    table = np.zeros((n_old + 1) * n_new)
-    for block, weights in rows.blocks():
-        old, new = (
-            _place(block, placing, placing.missing).ids for placing in (previous, clustering)
-        )
-        table += np.bincount(old.numpy() * n_new + new.numpy(), weights, minlength=len(table))
-    return table.reshape(n_old + 1, n_new)
 
 
 def _place(block, clustering, missing):
@@ -192,7 +215,8 @@ def _continuation(previous, found, distances, overlap, clustering):
     )
 
 
-def _log(continuation):
+def log(continuation):
+    """Logs the key figures of an artifacts.Continuation."""
     logging.info(
         '%.4g %% of the training rows are in another cluster than before; new clusters: %s; the '
         'others moved by up to %.4g',
