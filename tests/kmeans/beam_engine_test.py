@@ -1,11 +1,13 @@
+import os
+import pathlib
+import signal
+import subprocess
 import sys
 
-import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pytest
 from absl import logging
-from apache_beam.options.pipeline_options import PipelineOptions
 from pyarrow import parquet
 
 from support import building, reference
@@ -145,15 +147,47 @@ def test_a_split_without_files_is_refused_before_the_job(transformed, tmp_path):
         fit(tmp_path / 'out', examples, transformed['transform_graph'], engine='beam')
 
 
-def test_a_module_that_workers_lack_is_told_with_how_to_stage_it(monkeypatch):
-    monkeypatch.delenv('PYTHONPATH', raising=False)
-    pipeline = beam.Pipeline(options=PipelineOptions(runs.TWO_PROCESSES))
-    pipeline | beam.Create([1]) | beam.Map(runs.save, None)
-    with pytest.raises(RuntimeError) as failed:
-        pipeline.run().wait_until_finish()
-    explained = beam_errors.explain(failed.value)
-    assert "the Beam workers have no module 'support'" in str(explained)
-    assert '--extra_package' in str(explained)
+LACKS_A_MODULE = """
+import sys
+sys.path.insert(0, sys.argv[1])  # the workers do not have this
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from support import clustering as runs
+from tfx_kmeans.kmeans import beam_errors
+pipeline = beam.Pipeline(options=PipelineOptions(runs.TWO_PROCESSES))
+pipeline | beam.Create([1]) | beam.Map(runs.save, None)
+try:
+    pipeline.run().wait_until_finish()
+except RuntimeError as error:
+    print(beam_errors.explain(error))
+"""
+
+
+def run_apart(program, *arguments):
+    """Output of a Python program, which is begun again if it hangs.
+
+    Beam now and then waits for ever for a worker process of a job that failed.
+    """
+    for seconds in (150, 400):
+        process = subprocess.Popen(
+            [sys.executable, '-c', program, *arguments],
+            env={name: value for name, value in os.environ.items() if name != 'PYTHONPATH'},
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            return process.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    raise TimeoutError(program)
+
+
+def test_a_module_that_workers_lack_is_told_with_how_to_stage_it():
+    explained = run_apart(LACKS_A_MODULE, str(pathlib.Path(__file__).parents[1]))
+    assert "the Beam workers have no module 'support'" in explained
+    assert '--extra_package' in explained
 
 
 TOLD_BY_WORKERS = """bundle inst001 failed: Traceback (most recent call last):
