@@ -30,6 +30,7 @@ import results
 
 TOL, MAX_ITER = 1e-4, 300
 TURNS = 3
+PAUSE = 0.5  # seconds: the threads of OpenMP go on spinning for a while when their work is done
 # rows, columns, clusters
 SHAPES = [(500_000, 2, 20), (500_000, 8, 50), (200_000, 32, 100), (200_000, 64, 256)]
 LARGEST = (100_000, 256, 1024)
@@ -173,6 +174,7 @@ def measure(number, turns):
     seconds, n_iter = {library: [] for library in libraries}, MAX_ITER
     for turn in range(turns):
         for library, fit in libraries.items():
+            time.sleep(PAUSE)
             started = time.monotonic()
             inertia, iterations = fit(
                 rows, init, **({'n_iter': n_iter} if library == 'faiss' else {})
