@@ -26,7 +26,8 @@ def _read():
 def table(header, rows):
     """Markdown of a table: the cells of its header, and lists of cells."""
     lines = [header, ['---'] * len(header), *rows]
-    return '\n'.join('| ' + ' | '.join(map(str, line)) + ' |' for line in lines) + '\n'
+    lines = [[str(cell).replace('|', '\\|') for cell in line] for line in lines]
+    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines) + '\n'
 
 
 def machine(*packages):
