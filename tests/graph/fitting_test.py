@@ -1,10 +1,6 @@
 """`graph.fit` as a whole: weights, precision, scale, cosine, restarts, numbering, tf.function."""
 
 import os
-import pathlib
-import subprocess
-import sys
-import textwrap
 
 import hypothesis
 import numpy as np
@@ -13,7 +9,7 @@ import tensorflow as tf
 from hypothesis import strategies
 from sklearn import cluster, datasets
 
-from support import reference
+from support import processes, reference
 from tfx_kmeans import graph
 
 SEEDS = range(3)
@@ -26,21 +22,6 @@ def assert_same_fit(found, wanted, **tolerance):
     np.testing.assert_allclose(found.cluster_weights, wanted.cluster_weights, **tolerance)
     np.testing.assert_allclose(found.inertia, wanted.inertia, **tolerance)
     assert found.n_iter == wanted.n_iter
-
-
-def run_python(code):
-    """Runs `code` in a process of its own and returns what it prints."""
-    environment = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3', 'CUDA_VISIBLE_DEVICES': ''}
-    done = subprocess.run(
-        [sys.executable, '-c', textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-        cwd=pathlib.Path(__file__).parent.parent,  # where the module `support` is
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 # what comes out
@@ -515,7 +496,7 @@ MEMORY = """
 
 @pytest.mark.skipif(not os.path.exists('/proc/self/status'), reason='peak memory is read there')
 def test_no_temporary_grows_with_rows_times_clusters():
-    grown = float(run_python(MEMORY).split()[-1])
+    grown = float(processes.run_python(MEMORY).split()[-1])
     assert grown < 150  # MiB; a float32 [n, n_clusters] would be 244
 
 

@@ -3,17 +3,13 @@
 import hashlib
 import inspect
 import os
-import pathlib
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn import cluster, datasets
 
-from support import reference
+from support import processes, reference
 from tfx_kmeans import graph
 from tfx_kmeans.graph import epochs, streams
 
@@ -312,24 +308,11 @@ tf.config.threading.set_intra_op_parallelism_threads(1)
 """
 
 
-def run_python(code):
-    """Runs `code` in a process of its own and returns what it prints."""
-    environment = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3', 'CUDA_VISIBLE_DEVICES': ''}
-    done = subprocess.run(
-        [sys.executable, '-c', textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-        cwd=pathlib.Path(__file__).parent.parent,  # where the module `support` is
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_the_number_of_threads_does_not_matter():
     fit = inspect.getsource(fit_to_20_000_rows)
-    alone = run_python(f'{ONE_THREAD}\n{fit}\nprint(fit_to_20_000_rows(graph, tf, reference))')
+    alone = processes.run_python(
+        f'{ONE_THREAD}\n{fit}\nprint(fit_to_20_000_rows(graph, tf, reference))'
+    )
     assert alone.split()[-1] == fit_to_20_000_rows(graph, tf, reference)
 
 
@@ -390,7 +373,7 @@ MEMORY = """
 
 @pytest.mark.skipif(not os.path.exists('/proc/self/status'), reason='peak memory is read there')
 def test_memory_does_not_grow_with_the_rows():
-    grown = float(run_python(MEMORY).split()[-1])
+    grown = float(processes.run_python(MEMORY).split()[-1])
     assert grown < 60  # MiB; the rows alone would be 200
 
 
