@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfx_kmeans.graph import arguments, blocks, bounds, lloyd, nearest, seeding
+from tfx_kmeans.graph import arguments, blocks, bounds, changes, lloyd, nearest, seeding
 from tfx_kmeans.graph import missing as missing_lib
 from tfx_kmeans.graph import rows as rows_lib
 from tfx_kmeans.graph import summary as summary_lib
@@ -230,7 +230,8 @@ def _fit(settings, points, weights, initial, summary, max_iter, tol, seed):
         rows = partial_rows.Rows(**vars(rows))
         placing, seed_rows = partial_lloyd.EveryRow(rows), partial_seeding.seed
     elif settings.n_rows is not None:
-        placing = bounds.RowsInDoubt(rows)
+        few = nearest.cheaper_than_bounds(settings.width, settings.n_clusters)
+        placing = changes.RowsThatMove(rows) if few else bounds.RowsInDoubt(rows)
 
     def run(index):
         seeds = tf.random.experimental.stateless_fold_in(tf.stack([seed, 0]), index)

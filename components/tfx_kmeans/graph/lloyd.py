@@ -47,7 +47,7 @@ def solve(placing, centroids, max_iter, tolerance, on_iteration):
 
     Args:
         placing: how rows find their clusters and clusters their centroids: EveryRow,
-            bounds.RowsInDoubt or partial.lloyd.EveryRow.
+            changes.RowsThatMove, bounds.RowsInDoubt or partial.lloyd.EveryRow.
         centroids: float32 `[k, d]`, initial centroids in the space of the prepared rows.
         max_iter: int32 scalar tensor, the most updates to make.
         tolerance: float64 scalar tensor; stop when the squared movement of all centroids together
