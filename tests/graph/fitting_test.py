@@ -485,7 +485,7 @@ MEMORY = """
     def fit(points):
         return graph.fit(points, 64, init=points[:64], max_iter=3)
 
-    points = tf.random.stateless_normal([1_000_000, 4], [0, 0])
+    points = tf.random.stateless_normal([2_000_000, 4], [0, 0])
     for n in (1000, 2000):
         fit(points[:n])  # traces
     before = peak()
@@ -497,7 +497,7 @@ MEMORY = """
 @pytest.mark.skipif(not os.path.exists('/proc/self/status'), reason='peak memory is read there')
 def test_no_temporary_grows_with_rows_times_clusters():
     grown = float(processes.run_python(MEMORY).split()[-1])
-    assert grown < 150  # MiB; a float32 [n, n_clusters] would be 244
+    assert grown < 250  # MiB; a float32 [n, n_clusters] would be 488
 
 
 # any data at all
