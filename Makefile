@@ -7,6 +7,7 @@
 # make test-other-line  runs the tests on the other line of TFX, and exchanges artifacts with it
 # make test-flink  runs KMeans on a Flink cluster that it starts; skips what this machine cannot run
 # make bench   measures graph.fit beside other libraries, and writes benchmarks/RESULTS.md
+# make bench-beam  measures passes on Beam: local runner, workers, Flink; into the same file
 # make dist    builds wheel and sdist, and tries them in empty environments
 # make venv    sets everything up
 # make kfp-venv  makes an environment with the kfp SDK alone, to submit pipelines from
@@ -35,7 +36,7 @@ KFP_LOCK := requirements/kfp.txt
 BENCH_VENV := .venv-bench
 
 .PHONY: demo demo-analyzer demo-retrain kubeflow test test-report test-other-line test-flink dist bench \
-    venv kfp-venv lint lock clean line
+    bench-beam venv kfp-venv lint lock clean line
 
 demo: line venv
 	@$(PYTHON) -W ignore pipelines/demo.py
@@ -86,6 +87,10 @@ dist: line venv
 bench: line $(BENCH_VENV)/.complete
 	@$(BENCH_VENV)/bin/python -W ignore benchmarks/fit.py
 	@$(BENCH_VENV)/bin/python -W ignore benchmarks/solvers.py
+
+# without Java or Maven it says so, and leaves Flink out
+bench-beam: line venv
+	@$(PYTHON) -W ignore benchmarks/beam_engine.py
 
 $(BENCH_VENV)/.complete: $(LOCK) requirements/bench.txt setup.py requirements/make_venv.sh
 	@requirements/make_venv.sh $(BENCH_VENV) $(LOCK) $(PYTHON_VERSION) requirements/bench.txt

@@ -27,6 +27,11 @@ def beam_version():
     return re.search('<beam.version>(.*)</', POM.read_text())[1]
 
 
+def flink_version():
+    """The version of Flink that the jars are."""
+    return re.search('<flink.version>(.*)</', POM.read_text())[1]
+
+
 def fetch():
     """Returns the directory of the jars, and the job server as one jar.
 
