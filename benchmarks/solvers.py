@@ -29,7 +29,7 @@ from tfx_kmeans import graph
 TURNS = 3
 ROWS_TO_SEED, WIDTH_TO_SEED = 200_000, 16
 SEEDINGS = ('k-means++', 'k-means||', 'random')
-START = (100_000, 16, 64)  # rows, columns, clusters, of which one at a time is doubled
+START = (200_000, 16, 64)  # rows, columns, clusters, of which one at a time is doubled
 DOUBLINGS = 3
 ITERATIONS = 20
 STREAMS = [('clustered', 1_000_000, 16, 50), ('digits with noise', 200_000, 64, 100)]

@@ -1,11 +1,10 @@
 """Rows with missing values (NaN): counted, refused or left out before a fit."""
 
-import functools
 import typing
 
 import tensorflow as tf
 
-from tfx_kmeans.graph import blocks, checks
+from tfx_kmeans.graph import blocks, checks, tracing
 
 CHOICES = ('error', 'drop', 'partial')
 
@@ -30,13 +29,7 @@ class Survey(typing.NamedTuple):
 
 def survey(points):
     """Goes over `points`, floating `[n, d]`, once; returns a Survey."""
-    return _compiled(points.shape[1])(points)
-
-
-@functools.lru_cache(maxsize=32)
-def _compiled(width):
-    """One traced function per width: retracing keeps the static width and forgets the row count."""
-    return tf.function(functools.partial(_survey, width), autograph=False, reduce_retracing=True)
+    return tracing.by_width(_survey, points.shape[1])(points)
 
 
 def _survey(width, points):

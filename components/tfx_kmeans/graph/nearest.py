@@ -11,11 +11,11 @@ from tfx_kmeans.graph import rows as rows_lib
 _LANES = 8
 _FAR = 3e38  # the squared distance of what fills up the last lanes
 _FAR_AWAY = 1e18  # and a coordinate of it
-_FEW_COLUMNS = 16  # so many columns are faster by differences than by a matrix product
+_FEW_COLUMNS = 8  # so many columns are faster by differences than by a matrix product
 # differences that are written out one by one: of more, the compiler makes no vector code
 _MOST_IN_A_WALK = 512
 # for so many, comparing a row takes less time than telling whether it has to be compared
-_FEW_DIFFERENCES = 1024
+_FEW_DIFFERENCES = 512
 _BLOCK_DISTANCES = 1 << 20  # 4 MiB of float32
 _LEAST_BLOCK, _MOST_BLOCK = 1024, 8192
 _MOST_BLOCK_OF_FEW = 32768  # of _FEW_COLUMNS, without any products

@@ -1,11 +1,10 @@
 """What must be known of the data before a fit: is it fit for one, where it lies, how wide it is."""
 
-import functools
 import typing
 
 import tensorflow as tf
 
-from tfx_kmeans.graph import blocks, checks
+from tfx_kmeans.graph import blocks, checks, tracing
 from tfx_kmeans.graph import rows as rows_lib
 
 _ROWS_PER_BLOCK = 4096
@@ -52,13 +51,9 @@ def summarise(points, weights, n_clusters):
     Returns:
         Summary. Where there are bad rows or weights, only the counts mean anything.
     """
-    return _compiled(points.shape[1])(points, weights, tf.constant(n_clusters, tf.int32))
-
-
-@functools.lru_cache(maxsize=32)
-def _compiled(width):
-    """One traced function per width: retracing keeps the static width and forgets the row count."""
-    return tf.function(functools.partial(_summarise, width), autograph=False, reduce_retracing=True)
+    return tracing.by_width(_summarise, points.shape[1])(
+        points, weights, tf.constant(n_clusters, tf.int32)
+    )
 
 
 def _summarise(width, points, weights, n_clusters):

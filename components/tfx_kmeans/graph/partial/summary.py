@@ -1,10 +1,8 @@
 """What must be known of rows with gaps before a fit; see graph.summary."""
 
-import functools
-
 import tensorflow as tf
 
-from tfx_kmeans.graph import blocks, checks
+from tfx_kmeans.graph import blocks, checks, tracing
 from tfx_kmeans.graph import rows as rows_lib
 from tfx_kmeans.graph import summary as summary_lib
 
@@ -23,7 +21,9 @@ def summarise(points, weights, n_clusters):
         The Summary, in which two rows are distinct where a value or a gap of theirs differs, and
         the weight of the observed values of each column, float64 `[d]`.
     """
-    return _compiled(points.shape[1])(points, weights, tf.constant(n_clusters, tf.int32))
+    return tracing.by_width(_summarise, points.shape[1])(
+        points, weights, tf.constant(n_clusters, tf.int32)
+    )
 
 
 def check(observed_weights):
@@ -41,12 +41,6 @@ def check(observed_weights):
         tf.argmax(unseen),
     )
     return [] if condition is None else [condition]
-
-
-@functools.lru_cache(maxsize=32)
-def _compiled(width):
-    """One traced function per width: retracing keeps the static width and forgets the row count."""
-    return tf.function(functools.partial(_summarise, width), autograph=False, reduce_retracing=True)
 
 
 def _summarise(width, points, weights, n_clusters):
