@@ -35,5 +35,30 @@ def test_rows_without_weight_do_not_count():
     assert merged.scale() == pytest.approx(1)
 
 
-def test_no_rows_have_scale_one():
-    assert moments.Moments(2).scale().tolist() == [1, 1]
+@pytest.mark.parametrize('kind', [moments.Moments, moments.MomentsWithGaps])
+def test_no_rows_have_scale_one(kind):
+    assert kind(2).scale().tolist() == [1, 1]
+
+
+@pytest.mark.parametrize('weighted', [False, True])
+@pytest.mark.parametrize('seed', range(3))
+def test_missing_values_count_in_no_column(seed, weighted):
+    rng = np.random.default_rng(seed)
+    rows = (rng.normal(size=(90, 3)) * [1, 1e-3, 1e6] + [0, 1e3, -1e6]).astype(np.float32)
+    rows[rng.random(rows.shape) < [0, 0.3, 0.8]] = np.nan
+    rows[:30, 1] = np.nan  # a part without any value there
+    weights = rng.integers(1, 5, size=90).astype(np.float32) if weighted else None
+    merged = moments.MomentsWithGaps(3)
+    for part in np.split(np.arange(90), 3):
+        one = moments.MomentsWithGaps(3)
+        one.add(rows[part], None if weights is None else weights[part])
+        merged.merge(one)
+    for column in range(3):
+        seen = ~np.isnan(rows[:, column])
+        wanted = moments.Moments(1)
+        wanted.add(rows[seen][:, [column]], None if weights is None else weights[seen])
+        assert merged.observed[column] == wanted.total
+        assert merged.mean[column] == pytest.approx(wanted.mean[0], rel=1e-12)
+        assert merged.scale()[column] == pytest.approx(wanted.scale()[0], rel=1e-9)
+        assert merged.largest[column] == wanted.largest[0]
+    assert merged.total == (90 if weights is None else weights.sum())

@@ -55,16 +55,59 @@ class Moments:
         self.squares = self.squares + other.squares + np.square(apart) * (self.total * share)
         self.total = total
 
-    def column(self, index):
-        """Returns the Moments of the one column `index`."""
-        one = Moments(1)
-        one.total = self.total
-        one.mean, one.squares, one.largest = (
-            part[index : index + 1] for part in (self.mean, self.squares, self.largest)
-        )
-        return one
+    def variance(self):
+        """Variance of each column, float64 `[d]`."""
+        return self.squares / (self.total or 1.0)
 
     def scale(self):
         """Standard deviation of each column, 1 where it is constant: float64 `[d]`."""
-        scale = np.sqrt(self.squares / (self.total or 1.0))
+        scale = np.sqrt(self.variance())
         return np.where(scale <= _ROUNDING * np.abs(self.mean), 1.0, scale)
+
+
+class MomentsWithGaps(Moments):
+    """Moments over the values that are not missing (NaN), so that each column has its own weight.
+
+    Attributes:
+        observed: float64 `[d]`, the weight of the rows that have a value in a column.
+    """
+
+    def __init__(self, width):
+        """Makes those of no rows of `width` columns."""
+        super().__init__(width)
+        self.observed = np.zeros(width)
+
+    def add(self, rows, weights=None):
+        """Adds rows floating `[n, d]`, NaN where a value is missing; see Moments.add."""
+        if not len(rows):
+            return
+        part = MomentsWithGaps(rows.shape[1])
+        seen = ~np.isnan(rows)
+        values = np.where(seen, rows, 0).astype(np.float64)
+        part.largest = np.abs(values).max(axis=0)
+        weights = np.ones(len(rows)) if weights is None else weights.astype(np.float64)
+        part.total = float(weights.sum())
+        part.observed = weights @ seen
+        part.mean = _divide(weights @ values, part.observed)
+        part.squares = weights @ np.square((values - part.mean) * seen)
+        self.merge(part)
+
+    def merge(self, other):
+        """Adds the moments of other rows."""
+        self.largest = np.maximum(self.largest, other.largest)
+        self.total += other.total
+        observed = self.observed + other.observed
+        share = _divide(other.observed, observed)
+        apart = other.mean - self.mean
+        self.mean = self.mean + apart * share
+        self.squares = self.squares + other.squares + np.square(apart) * (self.observed * share)
+        self.observed = observed
+
+    def variance(self):
+        """Variance of each column, float64 `[d]`; 0 where no row has a value."""
+        return _divide(self.squares, self.observed)
+
+
+def _divide(values, by):
+    """Divides float64 `[d]` by float64 `[d]`; 0 where the latter is 0."""
+    return np.divide(values, by, out=np.zeros(len(values)), where=by > 0)

@@ -77,12 +77,16 @@ def test_weights_and_inertia_are_those_of_the_centroids_on_all_rows(distance, we
     assert (found.n_iter, found.converged) == (2, False)
 
 
+@pytest.mark.parametrize('missing', ['error', 'partial'])
 @pytest.mark.parametrize('seed', range(3))
-def test_order_bundles_and_spool_change_nothing(seed, tmp_path):
-    rows = overlapping(seed)
-    one, _ = fit_few(tmp_path, rows, seed=seed)
+def test_order_bundles_and_spool_change_nothing(seed, missing, tmp_path):
+    rows, options = overlapping(seed), {'seed': seed, 'missing': missing}
+    if missing == 'partial':
+        rows = reference.with_gaps(rows, seed)
+        rows[::17] = np.nan
+    one, _ = fit_few(tmp_path, rows, **options)
     order = np.random.default_rng(seed).permutation(len(rows))
-    two, _ = fit_few(tmp_path, rows[order], parts=37, seed=seed, spool=str(tmp_path / 'spool'))
+    two, _ = fit_few(tmp_path, rows[order], parts=37, spool=str(tmp_path / 'spool'), **options)
     np.testing.assert_array_equal(one.centroids, two.centroids)
     assert (one.cluster_weights, one.inertia) == (two.cluster_weights, two.inertia)
     assert list((tmp_path / 'spool').iterdir())
@@ -142,6 +146,71 @@ def test_columns_are_standardised_and_rows_with_gaps_left_out(tmp_path):
     assert told['rows_left_out'] == 60
 
 
+@pytest.mark.parametrize('weighted', [False, True])
+@pytest.mark.parametrize('seed', range(2))
+def test_rows_with_gaps_are_fitted_as_in_memory_from_the_same_array(seed, weighted, tmp_path):
+    rows, heaps = reference.blobs(seed, d=4)
+    rows = reference.with_gaps(rows, seed)
+    init = np.stack([np.nanmean(rows[heaps == heap], axis=0) for heap in range(8)]) + 0.5
+    weights = None
+    if weighted:
+        weights = np.random.default_rng(seed).gamma(1, size=len(rows)).astype(np.float32)
+    rows[::50] = np.nan
+    options = {'init': init, 'missing': 'partial', 'tol': 0.0}
+    found, told = runs.fit(tmp_path, runs.batches(rows, weights), 8, max_passes=20, **options)
+    expected = graph.fit(rows, 8, weights=weights, **options)
+    assert (found.converged, found.missing) == (True, 'partial')
+    np.testing.assert_allclose(found.centroids, expected.centroids, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.cluster_weights, expected.cluster_weights, rtol=1e-6)
+    assert found.inertia == pytest.approx(float(expected.inertia), rel=1e-5)
+    assert told['rows_left_out'] == 8
+
+
+@pytest.mark.parametrize('seed', range(2))
+def test_passes_over_rows_with_gaps_end_where_lloyd_ends(seed, tmp_path):
+    rows = reference.with_gaps(overlapping(seed), seed)
+    options = {'missing': 'partial', 'standardize': True, 'sample_size': 1000}
+    found, _ = fit_few(tmp_path, rows, max_passes=30, tol=1e-3, **options)
+    assert found.converged
+    mean, scale = np.nanmean(rows, axis=0, dtype=float), np.nanstd(rows, axis=0, dtype=float)
+    np.testing.assert_allclose(found.standardization.mean, mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.standardization.scale, scale, rtol=1e-5)
+    expected = reference.lloyd((rows - mean) / scale, found.centroids, tol=1e-3)
+    np.testing.assert_allclose(found.centroids, expected.centroids, atol=0.03)
+    assert found.inertia == pytest.approx(expected.inertia, rel=1e-3)
+    (placed,) = runs.assign(tmp_path, [rows], found)
+    assert found.inertia == pytest.approx(placed.distances.sum(dtype=float), rel=1e-4)
+    np.testing.assert_array_equal(np.bincount(placed.ids), found.cluster_weights)
+
+
+@pytest.mark.parametrize('seed', range(2))
+def test_weights_count_rows_with_gaps_as_often_as_they_say(seed, tmp_path):
+    rows = reference.with_gaps(overlapping(seed), seed)
+    counts = np.random.default_rng(seed).integers(1, 4, len(rows))
+    options = {'missing': 'partial', 'init': rows[~np.isnan(rows).any(axis=1)][:8], 'seed': seed}
+    options |= {'sample_size': 20_000, 'n_init': 1}
+    weighted, _ = fit_few(tmp_path, rows, counts.astype(np.float32), **options)
+    repeated, _ = fit_few(tmp_path, np.repeat(rows, counts, axis=0), **options)
+    np.testing.assert_allclose(weighted.centroids, repeated.centroids, rtol=1e-5, atol=1e-5)
+    assert weighted.cluster_weights == pytest.approx(repeated.cluster_weights)
+    assert weighted.inertia == pytest.approx(repeated.inertia, rel=1e-5)
+
+
+@pytest.mark.parametrize('seed', range(2))
+def test_rows_without_a_gap_give_every_bit_of_a_fit_that_drops_others(seed, tmp_path):
+    partial, _ = fit_few(tmp_path, overlapping(seed), missing='partial')
+    drop, _ = fit_few(tmp_path, overlapping(seed), missing='drop')
+    np.testing.assert_array_equal(partial.centroids, drop.centroids)
+    assert (partial.cluster_weights, partial.inertia) == (drop.cluster_weights, drop.inertia)
+
+
+def test_too_few_rows_without_gaps_are_refused(tmp_path):
+    rows = overlapping(0)
+    rows[5:, 0] = np.nan
+    with pytest.raises(ValueError, match=r'than the 5 distinct rows .* there are 5 among 6000'):
+        fit_few(tmp_path, rows, missing='partial')
+
+
 def test_rows_batches_and_passes_are_counted(tmp_path):
     _, told = fit_few(tmp_path, overlapping(0), parts=7)
     assert (told['rows'], told['batches'], told['passes']) == (6000, 7, 5)
@@ -194,7 +263,7 @@ WRONG = {
     'feature_widths': [[1], [1, 0], [1, 1.5]],
     'max_passes': [-1, 1.5],
     'sample_size': [1],
-    'missing': ['partial', 'ignore'],
+    'missing': ['ignore', None],
     'init': ['best', [[1.0, 2.0]]],
     'seed': [-1],
     'distance': ['euclidean'],
@@ -206,6 +275,11 @@ def test_a_wrong_argument_is_refused_by_name(name, value):
     arguments = {'n_clusters': 3, 'feature_names': ['x', 'y'], name: value}
     with pytest.raises((TypeError, ValueError), match=name):
         FitKMeans(**arguments)
+
+
+def test_partial_distances_are_not_cosines():
+    with pytest.raises(ValueError, match="missing='partial' goes with distance='squared_eucl"):
+        FitKMeans(3, ['x', 'y'], missing='partial', distance='cosine')
 
 
 def test_the_transform_can_be_used_twice_in_a_pipeline():

@@ -64,6 +64,34 @@ def test_nothing_left_to_cluster_is_told():
     raises('nothing to cluster: no weight is above 0', np.zeros((2, 4)), np.zeros(2, np.float32))
 
 
+def test_too_few_rows_without_gaps_are_told():
+    rows = np.random.default_rng(0).normal(size=(50, 4))
+    rows[2:, 1] = np.nan
+    message = r'than the 2 distinct rows .*drawn from rows without .*which there are 2 among 50'
+    raises(message, rows, missing='partial')
+    message = r'nothing to cluster: all 48 rows have missing .*, and the sample is of others'
+    raises(message, rows[2:], missing='partial')
+
+
+@pytest.mark.parametrize('weighted', [False, True])
+@pytest.mark.parametrize('seed', range(3))
+def test_rows_with_gaps_count_in_what_is_known_of_all_rows(seed, weighted):
+    rows, weights, _ = reference.sample(seed)
+    rows = rows * np.float32([1, 100, 0.01, 5]) + 3
+    rows = reference.with_gaps(rows, seed)
+    weights = weights if weighted else np.ones(len(rows), np.float32)
+    found = fit(rows, weights, missing='partial', standardize=True)
+    mean = reference.mean_of(rows.astype(float), weights)
+    variance = reference.mean_of((rows - mean) ** 2, weights)
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(found.scale, np.sqrt(variance), rtol=1e-5)
+    assert found.total_weight == pytest.approx(weights.sum(), rel=1e-6)
+    assert np.nanmax(np.abs((rows - found.mean) / found.scale)) <= found.largest
+    assert found.tolerance == pytest.approx(SETTINGS.tol, rel=1e-5)
+    plain = fit(rows, weights, missing='partial')
+    assert plain.tolerance == pytest.approx(SETTINGS.tol * variance.mean(), rel=1e-5)
+
+
 def test_infinite_values_and_bad_weights_are_told():
     raises(r"infinite values in .*'c' \(1 values\)", [[1, 2, np.inf, 3]])
     raises('1 weights of .* are negative', np.zeros((2, 4)), np.float32([1, -1]))

@@ -85,6 +85,38 @@ def test_rows_with_missing_values_do_not_count(tmp_path):
     np.testing.assert_array_equal(found.centroids, refine(tmp_path, start, rows).centroids)
 
 
+@pytest.mark.parametrize('weighted', [False, True])
+@pytest.mark.parametrize('seed', range(2))
+def test_each_pass_over_rows_with_gaps_is_an_iteration_of_lloyd(seed, weighted, tmp_path):
+    rows, weights, init = reference.sample(seed)
+    rows, weights = reference.with_gaps(rows, seed), weights if weighted else None
+    init[1] = rows[~np.isnan(rows)].max() + 9  # a cluster without rows
+    start = sampled.fit(rows, weights, missing='partial', max_iter=1, tol=0.0)
+    start = start._replace(centroids=init.astype(np.float32), largest=100.0)
+    nothing = np.full((20, 4), np.nan, np.float32)
+    more = np.concatenate([nothing, rows])
+    if weighted:
+        weights = np.concatenate([np.full(20, 7, np.float32), weights])
+    found = refine(tmp_path, start, more, weights, passes=3)
+    weights = None if weights is None else weights[20:]
+    expected = reference.lloyd(rows, init, weights, max_iter=3, tol=0)
+    np.testing.assert_allclose(found.centroids, expected.centroids, rtol=1e-5, atol=1e-6)
+    assert found.inertia == pytest.approx(expected.inertia_history[-2], rel=1e-5)
+    assert [done.n_rows for done in found.passes] == [len(rows)] * 3
+
+
+def test_a_column_that_no_row_of_a_cluster_has_keeps_its_coordinate(tmp_path):
+    nan = np.nan
+    rows = np.float32([[0, 3], [9, 5], [9, 7], [0, nan], [1, nan], [nan, nan]])
+    start = sampled.fit(rows, columns=('a', 'b'), n_clusters=2, missing='partial')
+    start = start._replace(centroids=np.float32([[0, 3], [9, 6]]), tolerance=0.0)
+    found = refine(tmp_path, start, rows[1:], passes=2)
+    np.testing.assert_array_equal(found.centroids, np.float32([[0.5, 3], [9, 6]]))
+    assert found.cluster_weights.tolist() == [2, 2]
+    # 2 / 1 * (0.25 + 0.25) and 1 + 1
+    assert found.inertia == pytest.approx(3, rel=1e-6)
+
+
 def test_clusters_without_rows_are_given_the_farthest_rows(tmp_path):
     rows, _ = reference.blobs(0, k=3)
     rows = np.concatenate([rows, np.repeat(np.float32([[90, 90]]), 20, axis=0), [[95, 95]]])

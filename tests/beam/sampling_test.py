@@ -1,3 +1,4 @@
+import dataclasses
 import pickle
 
 import apache_beam as beam
@@ -98,6 +99,21 @@ def test_rows_with_missing_values_are_counted_and_left_out():
     assert found.defects.left_out == 1
     assert sorted(found.coreset.result()[0][:, 0]) == [1, 7]
     np.testing.assert_allclose(found.moments.mean, [4, 5, 6])
+
+
+def test_rows_with_some_values_count_by_these_but_are_not_sampled():
+    nan = np.nan
+    rows = np.array([[1, 2, 3], [nan, -50, nan], [7, 8, 9], [nan, nan, nan]], np.float32)
+    weights = np.array([1, 2, 3, 4], np.float32)
+    made = combine([(rows, weights)], dataclasses.replace(SAMPLING, partial=True))
+    for found in (made, pickle.loads(pickle.dumps(made))):
+        assert (found.n_rows, found.n_complete, found.defects.left_out) == (4, 2, 1)
+        assert sorted(found.coreset.result()[0][:, 0]) == [1, 7]
+        np.testing.assert_allclose(found.moments.mean, [5.5, -74 / 6, 7.5])
+        assert found.moments.observed.tolist() == [4, 6, 4]
+        assert (found.moments.total, found.moments.largest.tolist()) == (6, [7, 50, 9])
+    made.merge(pickle.loads(pickle.dumps(made)))
+    assert (made.n_complete, made.moments.total) == (4, 12)
 
 
 def test_infinite_values_and_bad_weights_are_counted():

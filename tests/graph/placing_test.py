@@ -26,6 +26,25 @@ def test_where_a_row_goes_does_not_depend_on_the_rows_beside_it():
     np.testing.assert_array_equal(whole, wanted)
 
 
+@pytest.mark.parametrize('offset', [0, 1000])
+@pytest.mark.parametrize('seed', range(3))
+def test_rows_with_gaps_go_where_the_values_that_they_have_are_nearest(seed, offset):
+    rows, _, init = reference.sample(seed, n=2000)
+    rows, centroids = (np.asarray(part + offset, np.float32) for part in (rows, init))
+    rows = reference.with_gaps(rows, seed, share=0.4)
+    found = placing.place(rows, centroids, partial=True)
+    wanted = reference.distances(rows, centroids).argmin(axis=1)
+    np.testing.assert_array_equal(found, wanted)
+    parts = [placing.place(rows[i : i + 7], centroids, partial=True) for i in range(0, 2000, 7)]
+    np.testing.assert_array_equal(found, np.concatenate(parts))
+
+
+def test_a_row_that_has_only_what_centroids_share_goes_to_the_lowest_of_them():
+    centroids = np.float32([[7, 0.1], [3, 0.2], [3, 0.1], [5, 0.1]])
+    rows = np.float32([[np.nan, 0.1], [np.nan, 0.2], [3, np.nan], [4, np.nan]])
+    assert placing.place(rows, centroids, partial=True).tolist() == [0, 1, 1, 1]
+
+
 def test_ties_go_to_the_lowest():
     centroids = np.float32([[0, 0], [2, 2], [2, 2], [2, 0]])
     rows = np.float32([[2, 2], [1, 1], [1, 0]])

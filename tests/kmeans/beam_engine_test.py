@@ -119,6 +119,18 @@ def test_a_number_of_clusters_is_chosen_by_what_the_engine_in_one_process_says_o
         assert getattr(row, name) == pytest.approx(getattr(same, name), rel=1e-5)
 
 
+@pytest.mark.parametrize('options', [{}, {'candidates': '[5, 3, 4]', 'n_clusters': None}], ids=str)
+def test_rows_with_gaps_take_part_as_under_the_engine_in_one_process(
+    transformed, tmp_path, options
+):
+    options = {'missing': 'partial', 'standardize': 1, 'eval_split': 'eval', **options}
+    found = fit(tmp_path / 'beam', *transformed.values(), engine='beam', **options)
+    expected = fit(tmp_path / 'expected', *transformed.values(), engine='tensorflow', **options)
+    assert_same(found, expected, rel=1e-5)
+    assert (found.missing, expected.missing) == ('partial', 'partial')
+    assert found.n_clusters == expected.n_clusters == 4
+
+
 REFUSED = {
     'missing values': ({'missing': 'error'}, r"missing values \(NaN\) in split 'train'.*'y' \(20"),
     'too many clusters': (

@@ -6,7 +6,6 @@ import tensorflow as tf
 from tfx_kmeans.beam import fitting
 from tfx_kmeans.graph import arguments
 
-_MISSING = ('error', 'drop')
 _LEAST_SAMPLE = 20_000
 _SAMPLE_PER_CLUSTER = 100
 _RESTARTS = 10
@@ -63,7 +62,7 @@ def settings(
     arguments.check_distance('distance', distance)
     if not isinstance(standardize, bool):
         raise TypeError(f'standardize must be True or False, not {standardize!r}')
-    _check_missing(missing)
+    arguments.check_missing('missing', missing, distance)
     init = _check_init(init, n_clusters, len(columns))
     if n_init is None:
         n_init = _RESTARTS if isinstance(init, str) else 1
@@ -88,17 +87,6 @@ def settings(
         sample_size=int(sample_size),
         refinement_passes=int(passes),
     )
-
-
-def _check_missing(missing):
-    if missing == 'partial':
-        raise ValueError(
-            "missing='partial' is for the component KMeans with engine='tensorflow' and for "
-            'graph.fit: the sample that is drawn here is of whole rows; fit on these with '
-            "missing='drop' and place the others with apply_kmeans(..., missing='partial')"
-        )
-    if missing not in _MISSING:
-        raise ValueError(f'missing must be one of {_MISSING}, not {missing!r}')
 
 
 def _check_init(init, n_clusters, width):

@@ -69,7 +69,12 @@ class FitKMeans(beam.PTransform):
                 is at most `tol` times the mean variance of the columns.
             seed: int in [0, 2^63).
             distance: 'squared_euclidean' or 'cosine'.
-            missing: 'error', or 'drop', which leaves rows with NaN out of the fit.
+            missing: 'error', 'drop', which leaves rows with NaN out of the fit, or 'partial' (not
+                under the cosine distance), which takes the values that they have, see `graph.fit`,
+                and leaves out rows of nothing but NaN. The sample is still drawn from rows without
+                NaN, among which there must be at least `n_clusters` distinct ones; means and
+                deviations to standardise by, and the passes, are of all rows. With `max_passes=0`
+                the centroids are those of the rows without NaN.
             standardize: bool, whether to bring each column to mean 0 and variance 1 for the fit.
             sample_size: int >= n_clusters, rows to sample; up to half as many again come from
                 sparsely populated regions. None for 20,000 or 100 * n_clusters, whichever is more.
@@ -84,7 +89,8 @@ class FitKMeans(beam.PTransform):
             TypeError: an argument is of the wrong type.
             ValueError: an argument is out of range. When the pipeline runs: the rows are not of the
                 width that the features have, or cannot be clustered: no rows, NaN or infinite
-                values, bad weights, fewer distinct rows than clusters.
+                values, bad weights, fewer distinct rows (with missing='partial': without NaN) than
+                clusters.
         """
         super().__init__()
         self._names, self._widths = _features(feature_names, feature_widths)
@@ -153,6 +159,7 @@ def to_clustering(fitted, settings, names, widths, output_prefix):
         seed=settings.seed,
         converged=fitted.converged,
         distance=settings.distance,
+        missing='partial' if settings.missing == 'partial' else 'drop',
         output_prefix=output_prefix,
         standardization=standardization,
     )

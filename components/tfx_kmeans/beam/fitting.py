@@ -22,7 +22,7 @@ class Settings:
         init: the name of a seeding, or up to n_clusters tuples of d floats; what is lacking is
             drawn from the sample.
         standardize: whether to bring columns to mean 0 and variance 1 first.
-        missing: 'error', or 'drop' rows with NaN.
+        missing: 'error', 'drop' rows with NaN, or 'partial', which takes the values they have.
         sample_size: rows to sample, see coreset.Coreset.
         refinement_passes: Lloyd passes over all the data after the fit to the sample.
         standardization: what is taken in place of means and deviations of the data, or None.
@@ -47,7 +47,10 @@ class Settings:
         """Returns the Sampling that they ask for."""
         # columns are standardised before rows become unit vectors, and only the fit can do that
         as_unit_vectors = self.distance == 'cosine' and not self.standardize
-        return sampling.Sampling(len(self.columns), self.sample_size, self.seed, as_unit_vectors)
+        partial = self.missing == 'partial'
+        return sampling.Sampling(
+            len(self.columns), self.sample_size, self.seed, as_unit_vectors, partial
+        )
 
 
 class Pass(typing.NamedTuple):
@@ -89,6 +92,7 @@ class Fitted(typing.NamedTuple):
         converged: bool, whether a pass has ended below the tolerance.
         passes: Passes that were made.
         time: float, when this was found, in seconds since 1970.
+        partial: bool, whether rows with missing values (NaN) count by the values that they have.
     """
 
     centroids: np.ndarray
@@ -102,6 +106,7 @@ class Fitted(typing.NamedTuple):
     converged: bool = False
     passes: tuple[Pass, ...] = ()
     time: float = 0.0
+    partial: bool = False
 
     @property
     def n_iter(self):
@@ -151,12 +156,16 @@ def fit_sample(sample, settings):
             distance=settings.distance,
         )
     except ValueError as error:
-        raise ValueError(f'{settings.place}: {error}') from error
+        raise ValueError(f'{settings.place}: {error}{_of_complete(sample, settings)}') from error
     largest = 1.0
     if settings.distance != 'cosine':
         largest = float(np.max((sample.moments.largest + np.abs(mean)) / scale))
-    spread = moments_lib.Moments(points.shape[1])
-    spread.add(points, weights)
+    if settings.missing == 'partial':
+        variance = sample.moments.variance() / np.square(scale, dtype=np.float64)
+    else:
+        spread = moments_lib.Moments(points.shape[1])
+        spread.add(points, weights)
+        variance = spread.variance()
     return Fitted(
         centroids=fitted.centroids.numpy(),
         mean=mean,
@@ -165,8 +174,9 @@ def fit_sample(sample, settings):
         inertia=float(fitted.inertia),
         total_weight=sample.moments.total,
         largest=largest,
-        tolerance=settings.tol * float(np.mean(spread.squares)) / spread.total,
+        tolerance=settings.tol * float(np.mean(variance)),
         time=time.time(),
+        partial=settings.missing == 'partial',
     )
 
 
@@ -191,10 +201,22 @@ def number(fitted, settings):
     )
 
 
+def _of_complete(sample, settings):
+    """What an error of the fit to a sample adds where not all rows are sampled."""
+    if settings.missing != 'partial':
+        return ''
+    return (
+        "; with missing='partial' the sample is drawn from rows without missing values (NaN), of "
+        f'which there are {sample.n_complete} among {sample.n_rows}'
+    )
+
+
 def _emptiness(sample):
     """Why a sample is empty."""
     if not sample.n_rows:
         return 'there are no rows'
     if sample.defects.left_out == sample.n_rows:
         return f'all {sample.n_rows} rows have missing values (NaN)'
+    if not sample.n_complete:
+        return f'all {sample.n_rows} rows have missing values (NaN), and the sample is of others'
     return 'no weight is above 0'

@@ -24,7 +24,8 @@ class Sums:
 
     Attributes:
         totals: int64 `[k, d + 1]`, of the rows of each cluster times their weights, and of their
-            weights as last column.
+            weights as last column. Where values may be missing, int64 `[k, 2 d + 1]`: the weights
+            of the values of each column come before the last one.
         inertia: int, of their squared distances (1 - cos) times their weights.
         n_rows: int, how many they are.
         farthest: FarRows, of all of them.
@@ -52,7 +53,8 @@ class FarRows:
         distances: float32 `[m]`, squared, in a unit that all parts of the data share.
         hashes: uint64 `[m]`, of the rows, which settle ties.
         ids: int32 `[m]`, the clusters that the rows are in.
-        totals: int64 `[m, d + 1]`, what each row adds to the totals of its cluster.
+        totals: int64 `[m, d + 1]` (or `[m, 2 d + 1]`), what each row adds to the totals of its
+            cluster.
     """
 
     distances: np.ndarray
@@ -86,16 +88,19 @@ class Updated:
         """Moves the centroids of `fitted`, a fitting.Fitted, to the means of their rows.
 
         Clusters without rows are given those farthest from their centroids, as in graph.fit; where
-        there are more than 8 of them, the others wait for the next iteration.
+        there are more than 8 of them, the others wait for the next iteration. Where no row of a
+        cluster has a value, its centroid stays as it is in that column.
         """
+        width = fitted.centroids.shape[1]
         grid = _Grid(fitted)
         self.inertia = math.ldexp(sums.inertia, -grid.inertia)
         self.cluster_weights = _scaled(sums.totals[:, -1], -grid.weights)
         totals = _relocate_empty(sums)
-        weights = _scaled(totals[:, -1:], -grid.weights)
+        weights = totals[:, width:-1] if fitted.partial else totals[:, -1:]
+        weights = _scaled(weights, -grid.weights)
         occupied = weights > 0
         means = np.divide(
-            _scaled(totals[:, :-1], -grid.values),
+            _scaled(totals[:, :width], -grid.values),
             weights,
             where=occupied,
             out=np.zeros(fitted.centroids.shape),
@@ -117,7 +122,8 @@ class _Grid:
         self.weights = _BITS - weight
         self.values = _BITS - weight - value
         self.distances = -2 * value  # brings squared distances near 1, where float32 holds them
-        # rows and centroids are at most `largest` from 0 in each column
+        # rows and centroids are at most `largest` from 0 in each column; distances over some of
+        # the columns are rescaled to all of them
         self.inertia = _BITS - weight - 2 * value - 2 - _exponent(width)
 
 
@@ -125,7 +131,8 @@ def sum_up(rows, weights, fitted, distance):
     """Adds up rows by the nearest centroid.
 
     Args:
-        rows: float32 `[n, d]`, finite, in the units of the data.
+        rows: float32 `[n, d]`, finite, in the units of the data; NaN where a value is missing, if
+            `fitted` is partial, but not all of a row.
         weights: float32 `[n]`, or None.
         fitted: fitting.Fitted of all the data.
         distance: 'squared_euclidean' or 'cosine'.
@@ -141,12 +148,15 @@ def sum_up(rows, weights, fitted, distance):
         rows = _directions(rows)
     weights = np.ones(len(rows), np.float32) if weights is None else weights
     grid = _Grid(fitted)
-    ids = placing.place(rows, fitted.centroids)
+    if fitted.partial:
+        rows = np.where(np.isnan(rows), np.float32(np.nan), rows)  # one NaN, one hash
+    ids = placing.place(rows, fitted.centroids, fitted.partial)
     # the squared chord of the unit sphere is twice 1 - cos
     inertia_unit = grid.inertia - grid.distances - (distance == 'cosine')
     units = np.ldexp(1.0, [grid.values, grid.weights, grid.distances, inertia_unit])
     distances, each, totals, inertia = (
-        part.numpy() for part in _add_up(rows, weights, fitted.centroids, ids, units)
+        part.numpy()
+        for part in _add_up(rows, weights, fitted.centroids, ids, units, fitted.partial)
     )
     farthest = _farthest(rows, weights, distances, ids, each)
     return Sums(totals, int(inertia), int(np.count_nonzero(weights)), farthest)
@@ -170,15 +180,24 @@ def _directions(rows):
 
 
 @functools.partial(tf.function, autograph=False, reduce_retracing=True)
-def _add_up(rows, weights, centroids, ids, units):
+def _add_up(rows, weights, centroids, ids, units, partial):
     """Squared distances, what each row adds to the totals, the totals, and the inertia."""
     exact, exact_weights = tf.cast(rows, tf.float64), tf.cast(weights, tf.float64)
-    offsets = exact - tf.cast(tf.gather(centroids, ids), tf.float64)
+    nearest = tf.cast(tf.gather(centroids, ids), tf.float64)
+    scaled_weights = (exact_weights * units[1])[:, tf.newaxis]
+    each, rescaling = [scaled_weights], units[2]
+    if partial:
+        observed = tf.logical_not(tf.math.is_nan(exact))
+        exact, nearest = (tf.where(observed, part, 0.0) for part in (exact, nearest))
+        observed = tf.cast(observed, tf.float64)
+        each = [observed * scaled_weights, scaled_weights]
+        counts = tf.reduce_sum(observed, axis=1)
+        rescaling *= tf.cast(tf.shape(observed)[1], tf.float64) / counts
     # as float32, so that it is the same in whatever order the columns are added up
-    distances = tf.cast(tf.reduce_sum(tf.square(offsets), axis=1) * units[2], tf.float32)
+    squares = tf.reduce_sum(tf.square(exact - nearest), axis=1)
+    distances = tf.cast(squares * rescaling, tf.float32)
     values = exact * (exact_weights * units[0])[:, tf.newaxis]
-    each = tf.concat([values, (exact_weights * units[1])[:, tf.newaxis]], axis=1)
-    each = tf.cast(tf.round(each), tf.int64)
+    each = tf.cast(tf.round(tf.concat([values, *each], axis=1)), tf.int64)
     totals = tf.math.unsorted_segment_sum(each, ids, tf.shape(centroids)[0])
     inertia = tf.round(tf.cast(distances, tf.float64) * exact_weights * units[3])
     return distances, each, totals, tf.reduce_sum(tf.cast(inertia, tf.int64))

@@ -37,14 +37,18 @@ class ScoreFit(beam.PTransform):
 
 
 def _place(batch, fitted, distance):
-    options = {'distance': distance, 'missing': 'drop'}
+    options = _options(fitted, distance)
     return _as_arrays(scores_lib.place(*_part(batch, fitted), fitted.centroids, **options))
 
 
 def _measure(batch, fitted, places, distance):
     means = scores_lib.means_of(places).numpy().astype(np.float32)
-    options = {'distance': distance, 'missing': 'drop'}
+    options = _options(fitted, distance)
     return _as_arrays(scores_lib.measure(*_part(batch, fitted), fitted.centroids, means, **options))
+
+
+def _options(fitted, distance):
+    return {'distance': distance, 'missing': 'partial' if fitted.partial else 'drop'}
 
 
 def _part(batch, fitted):

@@ -106,7 +106,8 @@ class _PlaceFn(beam.DoFn):
         rows, *weights = (np.concatenate(part) for part in zip(*self._batches, strict=True))
         self._batches, self._n_values = [], 0
         nothing = defects_lib.Defects.none(rows.shape[1])  # counted when the sample was drawn
-        rows, weights = sampling.usable(rows, weights[0] if weights else None, nothing)
+        weights = weights[0] if weights else None
+        rows, weights = sampling.usable(rows, weights, nothing, self._fitted.partial)
         sums = partial_sums.sum_up(rows, weights, self._fitted, self._distance)
         self._sums = sums if self._sums is None else self._sums + sums
 

@@ -22,12 +22,14 @@ class Sampling:
         size: int, see coreset.Coreset.
         seed: int in [0, 2^63).
         as_unit_vectors: bool, whether to sample the directions of the rows.
+        partial: bool, whether rows with missing values (NaN) count by the values that they have.
     """
 
     width: int
     size: int
     seed: int
     as_unit_vectors: bool = False
+    partial: bool = False
 
 
 class Sample:
@@ -35,25 +37,33 @@ class Sample:
 
     Attributes:
         n_rows: int, rows added, those with missing values and without weight included.
-        defects: defects.Defects; rows with missing values are in nothing else here.
-        moments: moments.Moments of the rows as they are sampled.
-        coreset: coreset.Coreset.
+        defects: defects.Defects; rows that are left out are in nothing else here.
+        moments: moments.Moments of the rows as they are sampled; moments.MomentsWithGaps where rows
+            with missing values are not left out.
+        n_complete: int, rows without missing values.
+        coreset: coreset.Coreset of the latter.
     """
 
     def __init__(self, sampling):
         """Makes that of no rows, to be sampled as `sampling` says."""
         self.n_rows = 0
         self.defects = defects_lib.Defects.none(sampling.width)
-        self.moments = moments_lib.Moments(sampling.width)
+        kind = moments_lib.MomentsWithGaps if sampling.partial else moments_lib.Moments
+        self.moments = kind(sampling.width)
+        self.n_complete = 0
         self.coreset = coreset_lib.Coreset(sampling.size, sampling.width, sampling.seed)
 
     def add(self, rows, weights, as_unit_vectors=False):
         """Adds rows float32 `[n, d]` and their weights float32 `[n]`, or None."""
         self.n_rows += len(rows)
-        rows, weights = usable(rows, weights, self.defects)
+        partial = isinstance(self.moments, moments_lib.MomentsWithGaps)
+        rows, weights = usable(rows, weights, self.defects, partial)
         if as_unit_vectors:
             rows = unit_vectors(rows)
         self.moments.add(rows, weights)
+        if partial:
+            rows, weights = _at(~np.isnan(rows).any(axis=1), rows, weights)
+        self.n_complete += len(rows)
         self.coreset.add(rows, weights)
 
     def merge(self, other):
@@ -61,22 +71,25 @@ class Sample:
         self.n_rows += other.n_rows
         self.defects.merge(other.defects)
         self.moments.merge(other.moments)
+        self.n_complete += other.n_complete
         self.coreset.merge(other.coreset)
 
     def to_bytes(self):
         """Returns all of it as an .npz archive without pickled objects."""
         archive = io.BytesIO()
         arrays = {f'coreset_{name}': array for name, array in self.coreset.to_arrays().items()}
-        counts = [self.n_rows, self.defects.bad_weights, self.defects.left_out]
+        counts = [
+            self.n_rows,
+            self.defects.bad_weights,
+            self.defects.left_out,
+            self.n_complete,
+        ]
         np.savez(
             archive,
             counts=np.array(counts, np.int64),
             missing=self.defects.missing,
             infinite=self.defects.infinite,
-            total=np.float64(self.moments.total),
-            mean=self.moments.mean,
-            squares=self.moments.squares,
-            largest=self.moments.largest,
+            **vars(self.moments),
             **arrays,
         )
         return archive.getvalue()
@@ -87,14 +100,14 @@ class Sample:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = dict(archive)
         self = cls.__new__(cls)
-        self.n_rows, bad_weights, left_out = (int(count) for count in arrays['counts'])
+        self.n_rows, bad_weights, left_out, self.n_complete = map(int, arrays['counts'])
         self.defects = defects_lib.Defects(
             arrays['missing'], arrays['infinite'], bad_weights, left_out
         )
-        self.moments = moments_lib.Moments(len(arrays['mean']))
-        self.moments.total = float(arrays['total'])
-        for name in ('mean', 'squares', 'largest'):
-            setattr(self.moments, name, arrays[name])
+        kind = moments_lib.MomentsWithGaps if 'observed' in arrays else moments_lib.Moments
+        self.moments = kind(len(arrays['mean']))
+        for name in tuple(vars(self.moments)):
+            setattr(self.moments, name, float(arrays[name]) if name == 'total' else arrays[name])
         prefix = 'coreset_'
         self.coreset = coreset_lib.Coreset.from_arrays(
             {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
@@ -105,25 +118,31 @@ class Sample:
         return Sample.from_bytes, (self.to_bytes(),)
 
 
-def usable(rows, weights, defects):
+def usable(rows, weights, defects, partial=False):
     """Returns the rows to cluster.
 
     Args:
         rows: float32 `[n, d]`.
         weights: float32 `[n]`, or None.
         defects: defects.Defects that take note of the rows.
+        partial: bool, whether one value that is not missing makes a row usable.
 
     Returns:
-        rows float32 `[m, d]` and weights float32 `[m]`, or None: those without missing values, and
-        none where there are infinite values or bad weights, since these are errors anyhow.
+        rows float32 `[m, d]` and weights float32 `[m]`, or None: those without missing values (if
+        `partial`, with any other value), and none where there are infinite values or bad weights,
+        since these are errors anyhow.
     """
-    complete = defects.usable_rows(rows, weights)
+    found = defects.usable_rows(rows, weights, partial)
     if defects.infinite.any() or defects.bad_weights:
-        complete[:] = False
-    if not complete.all():
-        rows = rows[complete]
-        weights = None if weights is None else weights[complete]
-    return rows, weights
+        found[:] = False
+    return _at(found, rows, weights)
+
+
+def _at(mask, rows, weights):
+    """Returns the rows, and the weights or None, at which `mask`, bool `[n]`, holds."""
+    if mask.all():
+        return rows, weights
+    return rows[mask], None if weights is None else weights[mask]
 
 
 def drawing_keys(rates, rng):

@@ -22,14 +22,18 @@ class Write(beam.PTransform):
     directory.
     """
 
-    def __init__(self, directory):
-        """Writes into `directory`, a path or URI that TensorFlow can write to."""
+    def __init__(self, directory, partial=False):
+        """Writes into `directory`, a path or URI that TensorFlow can write to.
+
+        With `partial` rows with missing values are among those to cluster.
+        """
         super().__init__()
         self._directory = directory
+        self._partial = partial
 
     def expand(self, batches):
         """From batches, see sampling.SampleFn, to the paths of the files."""
-        return batches | beam.ParDo(_WriteFn(self._directory))
+        return batches | beam.ParDo(_WriteFn(self._directory, self._partial))
 
 
 class Read(beam.PTransform):
@@ -62,8 +66,9 @@ class Read(beam.PTransform):
 class _WriteFn(beam.DoFn):
     """Gathers the rows of a bundle, and writes them when they are many or the bundle ends."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, partial):
         self._directory = directory
+        self._partial = partial
 
     def start_bundle(self):
         self._parts, self._n_values = [], 0
@@ -71,7 +76,8 @@ class _WriteFn(beam.DoFn):
     def process(self, batch):
         rows, *weights = batch
         nothing = defects_lib.Defects.none(rows.shape[1])  # counted where the sample is drawn
-        rows, weights = sampling.usable(rows, weights[0] if weights else None, nothing)
+        weights = weights[0] if weights else None
+        rows, weights = sampling.usable(rows, weights, nothing, self._partial)
         if weights is not None:
             rows = np.concatenate([rows, weights[:, np.newaxis]], axis=1)
         self._parts.append(rows)

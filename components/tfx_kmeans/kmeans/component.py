@@ -143,10 +143,11 @@ class KMeans(base_beam_component.BaseBeamComponent):
             engine: 'tensorflow' fits in this process; 'beam' on the Beam runner of the pipeline (or
                 of `with_beam_pipeline_args`), see `tfx_kmeans.beam.FitKMeans`: no process holds
                 more than a part of the rows, which are kept in files beside the output, 4 bytes a
-                value, while it runs. It goes with the solvers 'auto' and 'lloyd', and not with
-                missing='partial'. 'auto' takes 'beam', where it goes, if the files of the train
-                split have more bytes than `memory_budget` or are Parquet, else 'tensorflow', and
-                logs why.
+                value, while it runs. It goes with the solvers 'auto' and 'lloyd'. With
+                missing='partial' the sample that it begins with is drawn from the rows without NaN,
+                among which there must be at least `n_clusters` distinct ones. 'auto' takes 'beam',
+                where it goes, if the files of the train split have more bytes than `memory_budget`
+                or are Parquet, else 'tensorflow', and logs why.
             max_passes: the most iterations over all rows under engine='beam', after the fit of a
                 sample, to which `max_iter` goes there.
             memory_budget: bytes that an exact fit may take, at least 100 MB: some 64 for each row

@@ -26,25 +26,16 @@ def choose(examples, parameters):
     return engine
 
 
-def check(engine, solver, missing):
+def check(engine, solver):
     """Raises ValueError if `engine` cannot do what other parameters ask for."""
-    if engine != 'beam':
-        return
-    if solver not in ('auto', 'lloyd'):
+    if engine == 'beam' and solver not in ('auto', 'lloyd'):
         raise ValueError(
             f"engine='beam' goes with solver='auto' or 'lloyd', not {solver!r}, which runs in one "
             'process'
         )
-    if missing == 'partial':
-        raise ValueError(
-            "engine='beam' goes with missing='error' or 'drop', not 'partial': the sample that it "
-            'begins with is of whole rows'
-        )
 
 
 def _choose(examples, parameters):
-    if parameters.missing == 'partial':
-        return 'tensorflow', "missing='partial' needs it"
     if parameters.solver != 'auto':
         return 'tensorflow', f'solver={parameters.solver!r} runs in one process'
     if any(beam_reading.is_parquet(artifact) for artifact in examples):

@@ -62,7 +62,7 @@ class Settings:
         if not isinstance(self.solver, RuntimeParameter):
             solving.check_solver('solver', self.solver, self.weight_feature is not None)
         if not isinstance(self.engine, RuntimeParameter):
-            engines.check(self.engine, self.solver, self.missing)
+            engines.check(self.engine, self.solver)
         whole_rows = not isinstance(self.solver, RuntimeParameter) and self.solver not in (
             'auto',
             'lloyd',

@@ -18,22 +18,11 @@ def measure(blocks, width):
     Returns:
         artifacts.Standardization; the scale of a constant column is 1.
     """
-    whole = moments.Moments(width)
-    with_gaps = [moments.Moments(1) for _ in range(width)]  # a column has rows of its own there
+    measured = moments.MomentsWithGaps(width)
     for block, weights in blocks:
-        observed = ~np.isnan(block)
-        if observed.all():
-            whole.add(block, weights)
-            continue
-        for column, measured in enumerate(with_gaps):
-            mine = observed[:, column]
-            values = block[mine, column : column + 1]
-            measured.add(values, None if weights is None else weights[mine])
-    for column, measured in enumerate(with_gaps):
-        measured.merge(whole.column(column))
+        measured.add(block, weights)
     return artifacts.Standardization(
-        tuple(float(measured.mean[0]) for measured in with_gaps),
-        tuple(float(measured.scale()[0]) for measured in with_gaps),
+        tuple(measured.mean.tolist()), tuple(measured.scale().tolist())
     )
 
 

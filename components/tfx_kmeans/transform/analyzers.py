@@ -14,7 +14,7 @@ from tfx_kmeans.transform import domains, placing
 from tfx_kmeans.transform import points as points_lib
 
 # of what is cached and how it is made: another one, and no cache of an earlier release is read
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 
 
 class Placed(typing.NamedTuple):
@@ -122,6 +122,12 @@ def kmeans_centroids(
             clustered: no rows, NaN or infinite values, bad weights, fewer distinct rows than
             clusters.
     """
+    if missing == 'partial':
+        raise ValueError(
+            "missing='partial' is for the component KMeans, FitKMeans and graph.fit: the sample "
+            'that is clustered here is of whole rows; fit on these with '
+            "missing='drop' and place the others with apply_kmeans(..., missing='partial')"
+        )
     points, columns = points_lib.to_points(x)
     inputs = [points] if weights is None else [points, points_lib.to_weights(weights)]
     settings = fit_arguments.settings(
