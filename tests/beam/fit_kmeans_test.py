@@ -149,13 +149,13 @@ def test_columns_are_standardised_and_rows_with_gaps_left_out(tmp_path):
 @pytest.mark.parametrize('weighted', [False, True])
 @pytest.mark.parametrize('seed', range(2))
 def test_rows_with_gaps_are_fitted_as_in_memory_from_the_same_array(seed, weighted, tmp_path):
-    rows, heaps = reference.blobs(seed, d=4)
-    rows = reference.with_gaps(rows, seed)
-    init = np.stack([np.nanmean(rows[heaps == heap], axis=0) for heap in range(8)]) + 0.5
-    weights = None
-    if weighted:
-        weights = np.random.default_rng(seed).gamma(1, size=len(rows)).astype(np.float32)
+    rng = np.random.default_rng(seed)
+    heaps = 20.0 * np.stack([rng.permutation(8) for _ in range(4)], axis=1)  # apart in each column
+    rows = np.repeat(heaps, 50, axis=0) + rng.normal(size=(400, 4))
+    rows = reference.with_gaps(rows.astype(np.float32), seed)
     rows[::50] = np.nan
+    init = heaps + rng.normal(size=heaps.shape)
+    weights = rng.gamma(1, size=400).astype(np.float32) if weighted else None
     options = {'init': init, 'missing': 'partial', 'tol': 0.0}
     found, told = runs.fit(tmp_path, runs.batches(rows, weights), 8, max_passes=20, **options)
     expected = graph.fit(rows, 8, weights=weights, **options)
@@ -207,7 +207,9 @@ def test_rows_without_a_gap_give_every_bit_of_a_fit_that_drops_others(seed, tmp_
 def test_too_few_rows_without_gaps_are_refused(tmp_path):
     rows = overlapping(0)
     rows[5:, 0] = np.nan
-    with pytest.raises(ValueError, match=r'than the 5 distinct rows .* there are 5 among 6000'):
+    with pytest.raises(
+        ValueError, match=r'than the 5 distinct rows .*5 of 6000 rows have no missing'
+    ):
         fit_few(tmp_path, rows, missing='partial')
 
 

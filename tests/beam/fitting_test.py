@@ -67,9 +67,9 @@ def test_nothing_left_to_cluster_is_told():
 def test_too_few_rows_without_gaps_are_told():
     rows = np.random.default_rng(0).normal(size=(50, 4))
     rows[2:, 1] = np.nan
-    message = r'than the 2 distinct rows .*drawn from rows without .*which there are 2 among 50'
+    message = r'than the 2 distinct rows .*2 of 50 rows have no missing .*drawn from rows without'
     raises(message, rows, missing='partial')
-    message = r'nothing to cluster: all 48 rows have missing .*, and the sample is of others'
+    message = r'nothing to cluster: all 48 rows have missing .*drawn from rows without'
     raises(message, rows[2:], missing='partial')
 
 

@@ -10,6 +10,11 @@ from tfx_kmeans import artifacts, graph
 from tfx_kmeans import moments as moments_lib
 from tfx_kmeans.beam import local_search, sampling
 
+_NEEDS_COMPLETE = (
+    "with missing='partial' the sample is drawn from rows without them; "
+    "KMeans(engine='tensorflow') and graph.fit take others, too"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -206,8 +211,8 @@ def _of_complete(sample, settings):
     if settings.missing != 'partial':
         return ''
     return (
-        "; with missing='partial' the sample is drawn from rows without missing values (NaN), of "
-        f'which there are {sample.n_complete} among {sample.n_rows}'
+        f'; {sample.n_complete} of {sample.n_rows} rows have no missing values (NaN), and '
+        f'{_NEEDS_COMPLETE}'
     )
 
 
@@ -218,5 +223,5 @@ def _emptiness(sample):
     if sample.defects.left_out == sample.n_rows:
         return f'all {sample.n_rows} rows have missing values (NaN)'
     if not sample.n_complete:
-        return f'all {sample.n_rows} rows have missing values (NaN), and the sample is of others'
+        return f'all {sample.n_rows} rows have missing values (NaN), and {_NEEDS_COMPLETE}'
     return 'no weight is above 0'
