@@ -149,6 +149,23 @@ def test_fewer_clusters_keep_the_numbers_that_there_are(first, transformed, tmp_
 
 
 @pytest.mark.parametrize('engine', ['tensorflow', 'beam'])
+def test_rows_with_gaps_had_a_cluster_where_the_predecessor_gave_them_one(
+    first, transformed, tmp_path, engine
+):
+    options = {'missing': 'partial', 'engine': engine}
+    plain = rerun(tmp_path / 'plain', transformed, others(first, [2, 0, 3, 1]), **options)
+    assert plain.continuation.old_numbers == (0, 1, 2, 3)
+    n_rows = sum(building.SIZES['train'])
+    assert plain.total_weight == n_rows
+    # those that had no cluster count as changed
+    share = (n_rows - len(points_of(transformed))) / n_rows
+    assert plain.continuation.changed_share == pytest.approx(share)
+    again = rerun(tmp_path / 'again', transformed, plain, **options)
+    np.testing.assert_allclose(again.centroids, plain.centroids, atol=1e-5)
+    assert again.continuation.changed_share == 0
+
+
+@pytest.mark.parametrize('engine', ['tensorflow', 'beam'])
 def test_the_standardisation_is_the_predecessors(first, transformed, tmp_path, engine):
     plain = run(tmp_path / 'first', transformed, [], standardize=1)
     plain = Clustering.read(plain.uri)
