@@ -50,7 +50,9 @@ class Rows:
         self._width = how.width
         self._batches = batches | 'Check' >> beam.ParDo(CheckFn(how.width))
         self.sample = self._batches | 'Sample' >> beam.CombineGlobally(sampling.SampleFn(how))
-        self._paths = spool and self._batches | 'Spool' >> shards.Write(spool, how.partial)
+        self._paths = None
+        if spool:
+            self._paths = self._batches | 'Spool' >> shards.Write(spool, how.partial)
 
     def read(self, label, fitted, even_if_converged=False):
         """Returns their batches once `fitted`, see shards.Read, is there."""
