@@ -5,16 +5,12 @@ import pytest
 
 from support import reference
 from tfx_kmeans import graph
-from tfx_kmeans.graph import bounds, fitting, nearest
+from tfx_kmeans.graph import bounds
 
 
 @pytest.fixture(autouse=True)
-def few_rows_count_as_many(monkeypatch):
-    monkeypatch.setattr(nearest, '_WORTH_COMPILING', 1)
-    monkeypatch.setattr(nearest, '_FEW_DIFFERENCES', 0)
-    fitting._compiled.cache_clear()
-    yield
-    fitting._compiled.cache_clear()
+def rows_in_doubt_alone_are_compared(few_rows_count_as_many):
+    few_rows_count_as_many(0)
 
 
 @pytest.mark.parametrize('distance', reference.DISTANCES)

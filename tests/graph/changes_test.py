@@ -5,18 +5,13 @@ import pytest
 
 from support import reference
 from tfx_kmeans import graph
-from tfx_kmeans.graph import fitting, nearest
+from tfx_kmeans.graph import nearest
 
 
 @pytest.fixture(autouse=True, params=['every row', 'rows in doubt'])
-def compared(request, monkeypatch):
+def compared(request, few_rows_count_as_many):
     """Which rows are compared, few as they are."""
-    monkeypatch.setattr(nearest, '_WORTH_COMPILING', 1)
-    limit = 0 if request.param == 'rows in doubt' else 1 << 30
-    monkeypatch.setattr(nearest, '_FEW_DIFFERENCES', limit)
-    fitting._compiled.cache_clear()
-    yield
-    fitting._compiled.cache_clear()
+    few_rows_count_as_many(0 if request.param == 'rows in doubt' else 1 << 30)
 
 
 @pytest.mark.parametrize('distance', reference.DISTANCES)
