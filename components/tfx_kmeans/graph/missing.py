@@ -29,7 +29,7 @@ class Survey(typing.NamedTuple):
 
 def survey(points):
     """Goes over `points`, floating `[n, d]`, once; returns a Survey."""
-    return tracing.by_width(_survey, points.shape[1])(points)
+    return tracing.traced(_survey, points.shape[1])(points)
 
 
 def _survey(width, points):

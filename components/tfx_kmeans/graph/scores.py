@@ -4,14 +4,13 @@ Each index takes O(n k) here, in two passes over blocks of rows.
 """
 
 import dataclasses
-import functools
 import math
 import typing
 
 import numpy as np
 import tensorflow as tf
 
-from tfx_kmeans.graph import arguments, assignment, blocks
+from tfx_kmeans.graph import arguments, assignment, blocks, tracing
 from tfx_kmeans.graph import rows as rows_lib
 from tfx_kmeans.graph.partial import assignment as partial
 from tfx_kmeans.graph.partial import rows as partial_rows
@@ -256,13 +255,7 @@ def _call(step, settings, points, weights, *arrays):
     """Runs a pass, compiled, over one part."""
     points = arguments.as_matrix(points, 'points')
     weights = arguments.as_weights(weights, points)
-    return _compiled(step, settings)(points, weights, *arrays)
-
-
-@functools.lru_cache(maxsize=32)
-def _compiled(step, settings):
-    """One traced function per pass and settings, for any number of rows and of centroids."""
-    return tf.function(functools.partial(step, settings), autograph=False, reduce_retracing=True)
+    return tracing.traced(step, settings)(points, weights, *arrays)
 
 
 def add_up(parts):

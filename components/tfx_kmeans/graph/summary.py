@@ -51,7 +51,7 @@ def summarise(points, weights, n_clusters):
     Returns:
         Summary. Where there are bad rows or weights, only the counts mean anything.
     """
-    return tracing.by_width(_summarise, points.shape[1])(
+    return tracing.traced(_summarise, points.shape[1])(
         points, weights, tf.constant(n_clusters, tf.int32)
     )
 

@@ -1,19 +1,19 @@
-"""Functions that are traced once for all numbers of rows."""
+"""Functions that are traced once, whatever the number of rows."""
 
 import functools
 
 import tensorflow as tf
 
 
-@functools.lru_cache(maxsize=96)
-def by_width(step, width):
-    """One traced function per width: retracing keeps the static width and forgets the row count.
+@functools.lru_cache(maxsize=128)
+def traced(step, static):
+    """One traced function for each `step` and `static`; retracing may forget all but these.
 
     Args:
-        step: function of a module, `(width, points, ...)`, whose cache entries are kept.
-        width: int, columns of the points.
+        step: function of a module, `(static, *tensors)`.
+        static: hashable, what its tensors must not make it forget, as the width of points.
 
     Returns:
-        A tf.function `(points, ...)`.
+        A tf.function `(*tensors)`.
     """
-    return tf.function(functools.partial(step, width), autograph=False, reduce_retracing=True)
+    return tf.function(functools.partial(step, static), autograph=False, reduce_retracing=True)

@@ -21,7 +21,7 @@ def summarise(points, weights, n_clusters):
         The Summary, in which two rows are distinct where a value or a gap of theirs differs, and
         the weight of the observed values of each column, float64 `[d]`.
     """
-    return tracing.by_width(_summarise, points.shape[1])(
+    return tracing.traced(_summarise, points.shape[1])(
         points, weights, tf.constant(n_clusters, tf.int32)
     )
 
