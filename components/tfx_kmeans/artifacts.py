@@ -312,6 +312,11 @@ class Clustering:
         return payloads.as_json({'format_version': FORMAT_VERSION, **fields})
 
 
+def missing_when_placed(missing):
+    """`Clustering.missing` after a fit with `missing`: what it refused is not placed later."""
+    return 'partial' if missing == 'partial' else 'drop'
+
+
 def _from_json(fields):
     """Turns the JSON types of `fields` into those of Clustering."""
     del fields['format_version']  # a field that an older version did not write has its default

@@ -159,7 +159,7 @@ def to_clustering(fitted, settings, names, widths, output_prefix):
         seed=settings.seed,
         converged=fitted.converged,
         distance=settings.distance,
-        missing='partial' if settings.missing == 'partial' else 'drop',
+        missing=artifacts.missing_when_placed(settings.missing),
         output_prefix=output_prefix,
         standardization=standardization,
     )

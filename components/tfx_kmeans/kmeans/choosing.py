@@ -69,7 +69,7 @@ def fit_and_choose(rows, parameters, fit):
             rows.blocks,
             fitted.centroids,
             distance=parameters.distance,
-            missing='partial' if parameters.missing == 'partial' else 'drop',
+            missing=artifacts.missing_when_placed(parameters.missing),
         )
         tried.append((fitted, scores))
         log_candidate(_candidate(fitted, scores))

@@ -127,7 +127,7 @@ def _fit(examples, columns, parameters, previous):
         seed=parameters.seed,
         converged=bool(fitted.converged),
         distance=parameters.distance,
-        missing='partial' if parameters.missing == 'partial' else 'drop',
+        missing=artifacts.missing_when_placed(parameters.missing),
         output_prefix=parameters.output_prefix,
         standardization=standardization,
         inertia_history=tuple(fitted.inertia_history.numpy().tolist()),

@@ -190,7 +190,7 @@ def _place(block, clustering, missing):
         block,
         clustering.centroids,
         distance=clustering.distance,
-        missing='partial' if missing == 'partial' else 'drop',
+        missing=artifacts.missing_when_placed(missing),
     )
 
 
