@@ -17,6 +17,7 @@ import tempfile
 import time
 
 import numpy as np
+import processes
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'pipelines'))
 
@@ -114,7 +115,6 @@ def in_another_process(name):
 
 def measure(name):
     """Analyses one data set in this process and compares with scikit-learn."""
-    import executor_memory
     from sklearn import cluster
 
     rows, k = DATA[name]()
@@ -125,11 +125,11 @@ def measure(name):
         found = {'n': len(rows), 'd': rows.shape[1], 'k': k}
         del rows  # the process under measurement does not hold them
         run(root / 'small_output', [small], k, found['d'])
-        base = executor_memory.peak_megabytes()
+        base = processes.peak_megabytes()
         started = time.monotonic()
         graph = run(root / 'large_output', [large], k, found['d'])
         found['seconds'] = time.monotonic() - started
-        found['megabytes'] = executor_memory.peak_megabytes() - base
+        found['megabytes'] = processes.peak_megabytes() - base
         centroids = read_centroids(graph, found['d'])
     rows, _ = DATA[name]()
     best = cluster.KMeans(k, n_init=SEEDINGS, random_state=0).fit(rows).inertia_
@@ -164,7 +164,7 @@ def measure_cache(first=2 * ROWS, second=ROWS // 5):
 
 def write(root, rows, files=8):
     """Writes rows as the train split of an Examples artifact."""
-    import executor_memory
+    import synthetic_examples
     from tfx.types import standard_artifacts
 
     examples = standard_artifacts.Examples()
@@ -172,7 +172,10 @@ def write(root, rows, files=8):
     split = root / 'Split-train'
     split.mkdir(parents=True)
     for number, part in enumerate(np.array_split(rows, files)):
-        executor_memory.write_shard(split / f'part-{number}.gz', part)
+        with synthetic_examples.shard_writer(split, number) as writer:
+            for start in range(0, len(part), synthetic_examples.BLOCK_ROWS):
+                block = part[start : start + synthetic_examples.BLOCK_ROWS]
+                synthetic_examples.write_rows(writer, block, ['x'])
     return examples
 
 

@@ -89,7 +89,8 @@ def main():
     for number, (case, runner) in enumerate(planned, start=1):
         _say(f'{number} of {len(planned)}: {case}, {runner}')
         lines.append(line(case, runner, measure_apart(case, runner), costs))
-        text = note(missing) + '\n\n' + results.table(COLUMNS, lines)
+        with_flink = any(runner in FLINK for _, runner in planned)
+        text = note(with_flink, missing) + '\n\n' + results.table(COLUMNS, lines)
         if not (arguments.cases or arguments.runners):
             # so that a run that is cut short leaves what it has
             results.write(PART, text)
@@ -137,10 +138,10 @@ def line(case, runner, found, costs):
     ]
 
 
-def note(missing):
+def note(with_flink, missing):
     """What stands with the table: how and on what it was measured, and what the columns are."""
     without = f' Without Flink: {missing}.' if missing else ''
-    flink = '' if missing else f', Flink {flink_support()[1].flink_version()}'
+    flink = f', Flink {flink_support()[1].flink_version()}' if with_flink else ''
     return (
         f'`make bench-beam` on {results.machine("apache-beam", "tensorflow")}{flink}; each worker '
         'computes with one thread. A case is rows x columns x clusters, in float32. A pass is a '

@@ -9,10 +9,10 @@ its peak after a run on a thousand rows, with all modules loaded and all functio
 
 import argparse
 import pathlib
-import resource
 import tempfile
 import time
 
+import processes
 import synthetic_examples
 
 
@@ -31,22 +31,17 @@ def main():
         )
         options = {'solver': 'auto', 'memory_budget': arguments.memory_budget}
         synthetic_examples.run(*small, root / 'small_output', **options)
-        base = peak_megabytes()
+        base = processes.peak_megabytes()
         started = time.monotonic()
         synthetic_examples.run(*large, root / 'large_output', **options)
         seconds = time.monotonic() - started
         matrix = arguments.rows * arguments.features * 4 / 1e6
-        above = peak_megabytes() - base
+        above = processes.peak_megabytes() - base
         print(f'rows x features        {arguments.rows} x {arguments.features}')
         print(f'matrix                 {matrix:.0f} MB')
         print(f'base of the process    {base:.0f} MB')
         print(f'peak above the base    {above:.0f} MB = {above / matrix:.2f} x the matrix')
         print(f'whole executor         {seconds:.1f} s, {synthetic_examples.N_CLUSTERS} clusters')
-
-
-def peak_megabytes():
-    """The most resident memory this process has had so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 if __name__ == '__main__':

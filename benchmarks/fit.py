@@ -14,8 +14,6 @@ import functools
 import json
 import math
 import os
-import pathlib
-import re
 import subprocess
 import sys
 import tempfile
@@ -26,6 +24,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 warnings.filterwarnings('ignore')
 
 import numpy as np
+import processes
 import results
 
 TOL, MAX_ITER = 1e-4, 300
@@ -215,16 +214,9 @@ def measure_memory(library, folder):
     rows, init = np.load(f'{folder}/rows.npy'), np.load(f'{folder}/init.npy')
     few = rows[:64].copy()
     fit(few, few[:3].copy(), **({'n_iter': 2} if library == 'faiss' else {}))
-    base = peak()
+    base = processes.peak_megabytes()
     fit(rows, init, **({'n_iter': 3} if library == 'faiss' else {}))
-    return peak() - base
-
-
-def peak():
-    """Peak memory of this process so far, in megabytes."""
-    # not getrusage: its peak is also that of the process this one was started from
-    status = pathlib.Path('/proc/self/status').read_text()
-    return int(re.search(r'VmHWM:\s+(\d+) kB', status)[1]) / 1024
+    return processes.peak_megabytes() - base
 
 
 def write_tables(measured):

@@ -54,7 +54,7 @@ class WorkerMemory:
 
 
 def peak_megabytes(pid='self'):
-    """The most resident memory that a process has had so far; 0 of one that has ended."""
+    """The most resident memory that a process has had so far, in 1e6 bytes; 0 of one that ended."""
     # not getrusage: its peak is also that of the process this one was started from
     found = re.search(r'VmHWM:\s+(\d+) kB', _read(pid, 'status'))
     return int(found[1]) * 1024 / 1e6 if found else 0.0

@@ -20,6 +20,7 @@ warnings.filterwarnings('ignore')
 
 import fit as whole_fits
 import numpy as np
+import processes
 import results
 import tensorflow as tf
 from sklearn import cluster
@@ -197,9 +198,9 @@ def stream_memory(library, path):
     library, k = library.rsplit(':', 1)
     fit = STREAMING[library]
     fit(np.random.default_rng(0).random((64, 2), dtype=np.float32), 3)
-    base = whole_fits.peak()
+    base = processes.peak_megabytes()
     fit(np.load(path, mmap_mode='r'), int(k))
-    return whole_fits.peak() - base
+    return processes.peak_megabytes() - base
 
 
 def _say(words):

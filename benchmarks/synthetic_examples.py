@@ -12,7 +12,7 @@ from tfx_kmeans.kmeans import executor
 
 N_CLUSTERS = 50
 FILES = 8
-_BLOCK_ROWS = 10_000
+BLOCK_ROWS = 10_000
 
 
 def write(root, n_rows, n_features, *, as_vector=False):
@@ -36,16 +36,15 @@ def write(root, n_rows, n_features, *, as_vector=False):
     split.mkdir(parents=True)
     rng = np.random.default_rng(0)
     centres = rng.normal(scale=3.0, size=(N_CLUSTERS, n_features))
-    options = tf.io.TFRecordOptions('GZIP', compression_level=1)
     for shard in range(FILES):
         count = n_rows // FILES
-        with tf.io.TFRecordWriter(str(split / f'part-{shard}.gz'), options) as writer:
+        with shard_writer(split, shard) as writer:
             # in blocks, since a peak of memory here would hide that of what is measured
-            for start in range(0, count, _BLOCK_ROWS):
-                size = min(_BLOCK_ROWS, count - start)
+            for start in range(0, count, BLOCK_ROWS):
+                size = min(BLOCK_ROWS, count - start)
                 rows = rng.normal(size=(size, n_features))
                 rows += centres[rng.integers(0, N_CLUSTERS, size)]
-                _write_rows(writer, rows.astype(np.float32), names)
+                write_rows(writer, rows.astype(np.float32), names)
     graph = standard_artifacts.TransformGraph()
     graph.uri = str(root / 'graph')
     metadata = dataset_metadata.DatasetMetadata.from_feature_spec(spec)
@@ -53,8 +52,20 @@ def write(root, n_rows, n_features, *, as_vector=False):
     return examples, graph
 
 
-def _write_rows(writer, rows, names):
-    """Writes a row an example; only the floats differ, so the frame is serialized once."""
+def shard_writer(split, number):
+    """A writer of a file of the split in the directory `split`."""
+    options = tf.io.TFRecordOptions('GZIP', compression_level=1)
+    return tf.io.TFRecordWriter(str(split / f'part-{number}.gz'), options)
+
+
+def write_rows(writer, rows, names):
+    """Writes a row an example; only the floats differ, so the frame is serialized once.
+
+    Args:
+        writer: see shard_writer.
+        rows: float32 `[n, d]`; some ten thousand, since they are held a second time.
+        names: of the features, among which the columns are shared out.
+    """
     marks = np.arange(1, rows.shape[1] + 1, dtype=np.float32) + np.float32(0.1)
     values = zip(names, np.split(marks, len(names)), strict=True)
     floats = {name: tf.train.FloatList(value=part) for name, part in values}
