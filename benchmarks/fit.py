@@ -1,12 +1,18 @@
-"""graph.fit beside the native k-means libraries of Python: `make bench`.
+"""graph.fit beside scikit-learn and faiss, as a node of a pipeline pays for it: `make bench`.
 
     .venv-bench/bin/python benchmarks/fit.py
 
-Every library fits the same float32 rows from the same initial centroids, to the same tolerance, in
-one process, in turns; the best of the turns counts. The first turn of graph.fit, which traces and
-compiles, is a column of its own. faiss knows no tolerance: it makes as many iterations as graph.fit
-did. Peak memory is that of a process of its own for each library, above that of the process with
-the rows in it. The tables go to benchmarks/RESULTS.md.
+A node makes one fit in a process that has made none, so each fit has a process of its own. Imports
+and reading the rows are outside the clock; starting threads, tracing and compiling are inside. The
+libraries take turns, and the best of the turns counts. A second fit in the process of the first
+turn is the warm time. Shapes and rows are drawn from a seed, see drawn.py. There are two sides:
+
+given: every library starts at the same rows of the data, with the same tolerance and most
+    iterations. faiss knows no tolerance: it makes as many iterations as scikit-learn did.
+default: each with its defaults, seeding and search included. The inertia is compared with the best
+    of 10 runs of scikit-learn, which are timed once.
+
+Peak memory is that of the first fit above the process with the rows in it.
 """
 
 import argparse
@@ -14,7 +20,6 @@ import functools
 import json
 import math
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,234 +28,275 @@ import warnings
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 warnings.filterwarnings('ignore')
 
+import drawn
 import numpy as np
 import processes
 import results
 
 TOL, MAX_ITER = 1e-4, 300
-TURNS = 3
-PAUSE = 0.5  # seconds: the threads of OpenMP go on spinning for a while when their work is done
-# rows, columns, clusters
-SHAPES = [(500_000, 2, 20), (500_000, 8, 50), (200_000, 32, 100), (200_000, 64, 256)]
-LARGEST = (100_000, 256, 1024)
-
-
-def clustered(n, d, k):
-    """Round clusters that overlap a little."""
-    rng = np.random.default_rng(0)
-    centres = rng.normal(scale=2.0, size=(k, d)).astype(np.float32)
-    return centres[rng.integers(k, size=n)] + rng.standard_normal((n, d), dtype=np.float32)
-
-
-def flat(n, d, k):
-    """A cube that is filled evenly: no structure at all."""
-    del k
-    return np.random.default_rng(0).random((n, d), dtype=np.float32)
-
-
-def digits(n, d, k):
-    """The 8 x 8 pictures of handwritten digits of scikit-learn, many times with noise."""
-    del d, k
-    from sklearn import datasets
-
-    rng = np.random.default_rng(0)
-    rows = np.tile(datasets.load_digits().data, (-(-n // 1797), 1))[:n]
-    return (rows + rng.normal(size=rows.shape)).astype(np.float32)
-
-
-DATA = {'clustered': clustered, 'no structure': flat, 'digits with noise': digits}
-CASES = [
-    *((name, *shape) for shape in SHAPES for name in ('clustered', 'no structure')),
-    ('digits with noise', 200_000, 64, 100),
-    *((name, *LARGEST) for name in ('clustered', 'no structure')),
-]
-
-
-@functools.lru_cache(maxsize=1)
-def rows_and_init(name, n, d, k):
-    """The rows of a case, and where every library starts."""
-    from sklearn import cluster
-
-    rows = DATA[name](n, d, k)
-    sample = rows[np.random.default_rng(1).choice(n, min(n, 20_000), replace=False)]
-    init, _ = cluster.kmeans_plusplus(sample, k, random_state=1, n_local_trials=1)
-    return rows, np.ascontiguousarray(init)
-
-
-def with_graph(rows, init, **_):
-    """tfx_kmeans.graph.fit."""
-    from tfx_kmeans import graph
-
-    fitted = graph.fit(rows, len(init), init=init, max_iter=MAX_ITER, tol=TOL)
-    return float(fitted.inertia), int(fitted.n_iter)
-
-
-def with_scikit_learn(rows, init, algorithm):
-    """sklearn.cluster.KMeans."""
-    from sklearn import cluster
-
-    return _fit_estimator(cluster.KMeans, rows, init, algorithm)
-
-
-def with_intelex(rows, init, **_):
-    """sklearnex.cluster.KMeans."""
-    from sklearnex import cluster
-
-    return _fit_estimator(cluster.KMeans, rows, init, 'lloyd')
-
-
-def _fit_estimator(estimator, rows, init, algorithm):
-    fitted = estimator(
-        len(init), init=init, n_init=1, max_iter=MAX_ITER, tol=TOL, algorithm=algorithm
-    ).fit(rows)
-    return float(fitted.inertia_), int(fitted.n_iter_)
-
-
-def with_faiss(rows, init, n_iter):
-    """faiss.Clustering on all rows."""
-    import faiss
-
-    (k, d) = init.shape
-    clustering = faiss.Clustering(d, k)
-    clustering.niter = n_iter
-    clustering.max_points_per_centroid = len(rows)
-    clustering.min_points_per_centroid = 1
-    faiss.copy_array_to_vector(init.ravel(), clustering.centroids)
-    clustering.train(rows, faiss.IndexFlatL2(d))
-    last = clustering.iteration_stats.at(clustering.iteration_stats.size() - 1)
-    return float(last.obj), n_iter
-
-
-LIBRARIES = {
-    'tfx-kmeans': with_graph,
-    'scikit-learn lloyd': functools.partial(with_scikit_learn, algorithm='lloyd'),
-    'scikit-learn elkan': functools.partial(with_scikit_learn, algorithm='elkan'),
-    'scikit-learn-intelex': with_intelex,
-    'faiss': with_faiss,
-}
-OURS = 'tfx-kmeans'
-_MOST_FOR_ELKAN = 1e9  # n * d * k: beyond, it takes minutes
+OURS, SKLEARN, FAISS, BEST = 'tfx-kmeans', 'scikit-learn', 'faiss', 'scikit-learn, best of 10'
+SIDES = {'given': (OURS, SKLEARN, FAISS), 'default': (OURS, SKLEARN, BEST)}
 
 
 def main():
     """Parses the arguments, measures, writes the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--turns', type=int, default=TURNS)
-    parser.add_argument('--only', type=int, help='number of the one case to measure, for a look')
-    parser.add_argument('--memory', nargs=2, metavar=('LIBRARY', 'FOLDER'), help='print JSON')
+    parser.add_argument('--seed', type=int, default=0, help='of the cases')
+    parser.add_argument('--cases', type=int, default=24, help='how many to draw')
+    parser.add_argument('--only', type=int, metavar='INDEX', help='the one case to measure')
+    parser.add_argument('--sides', default='given,default', help='which to measure')
+    parser.add_argument('--turns', type=int, default=2)
+    parser.add_argument('--fit', nargs=4, metavar=('SIDE', 'LIBRARY', 'FOLDER', 'OPTIONS'))
     arguments = parser.parse_args()
-    if arguments.memory:
-        print(json.dumps(measure_memory(*arguments.memory)))
+    if arguments.fit:
+        print(json.dumps(time_fit(*arguments.fit)))
         return
-    fit_few_rows()  # TensorFlow and the others are loaded once, which is no part of a fit
-    numbers = range(len(CASES)) if arguments.only is None else [arguments.only]
-    measured = []
-    for number in numbers:
-        measured.append(measure(number, arguments.turns))
-        tables = write_tables(measured)
-        if arguments.only is None:
-            # so that a run that is cut short leaves what it has
-            results.write('graph.fit beside other libraries', tables)
-    print(tables)
+    sides = arguments.sides.split(',')
+    cases = drawn.cases(arguments.seed, max(arguments.cases, (arguments.only or 0) + 1))
+    for_file = arguments.only is None and set(sides) == set(SIDES)
+    found = {side: [] for side in SIDES if side in sides}
+    for case in cases if arguments.only is None else [cases[arguments.only]]:
+        measure(case, arguments.turns, found)
+        text = as_markdown(found, arguments.seed, arguments.turns)
+        if for_file:
+            # after each case: a run that is cut short leaves what it has
+            results.write('graph.fit beside other libraries', text)
+    print(text)
 
 
-def fit_few_rows():
-    """Fits a few rows with every library."""
-    rows = np.random.default_rng(0).random((64, 2), dtype=np.float32)
-    for library, fit in LIBRARIES.items():
-        fit(rows, rows[:3].copy(), **({'n_iter': 2} if library == 'faiss' else {}))
-
-
-def measure(number, turns):
-    """Times every library on one case, in turns."""
-    case = CASES[number]
-    name, n, d, k = case
-    rows, init = rows_and_init(*case)
-    found = {'case': case, 'first': None}
-    libraries = dict(LIBRARIES)
-    if n * d * k > _MOST_FOR_ELKAN:
-        del libraries['scikit-learn elkan']
-    seconds, n_iter = {library: [] for library in libraries}, MAX_ITER
-    for turn in range(turns):
-        for library, fit in libraries.items():
-            time.sleep(PAUSE)
-            started = time.monotonic()
-            inertia, iterations = fit(
-                rows, init, **({'n_iter': n_iter} if library == 'faiss' else {})
-            )
-            seconds[library].append(time.monotonic() - started)
-            if library == OURS:
-                n_iter = iterations
-                found['first'] = found['first'] or seconds[library][0]
-            found[library] = {'inertia': inertia, 'n_iter': iterations}
-            print(
-                f'{name} {n:,} x {d}, k = {k}, turn {turn + 1}: {library} '
-                f'{seconds[library][-1]:.2f} s, {iterations} iterations, inertia {inertia:.6g}',
-                file=sys.stderr,
-                flush=True,
-            )
-    for library in libraries:
-        # the first turn of graph.fit traces and compiles: it is told, and does not count here
-        kept = seconds[library][1:] if turns > 1 else seconds[library]
-        found[library]['seconds'] = min(kept)
+def measure(case, turns, found):
+    """Times all libraries on a case, and appends what came of it to `found`, by side."""
     with tempfile.TemporaryDirectory() as folder:
-        np.save(f'{folder}/rows.npy', rows)
-        np.save(f'{folder}/init.npy', init)
-        for library in libraries:
-            found[library]['megabytes'] = in_another_process(library, folder)
-    return found
+        save(case, folder)
+        for side, of_cases in found.items():
+            fits = {library: [] for library in SIDES[side]}
+            for turn in range(turns):
+                for library, of_library in fits.items():
+                    if library == BEST and turn:
+                        continue
+                    options = {'k': case.k, 'seed': case.seed, 'warm': not turn and library != BEST}
+                    if library == FAISS:
+                        options['n_iter'] = fits[SKLEARN][0]['n_iter']
+                    fit = processes.outcome(
+                        __file__, '--fit', side, library, folder, json.dumps(options)
+                    )
+                    of_library.append(fit)
+                    print(
+                        f'{case.number}: {case}; {side}, turn {turn + 1}: {library} '
+                        f'{fit["cold"]:.2f} s, warm {fit["warm"] or math.nan:.2f} s, '
+                        f'{fit["n_iter"]} iterations, inertia {fit["inertia"]:.6g}, '
+                        f'{fit["megabytes"]:.0f} MB',
+                        file=sys.stderr,
+                        flush=True,
+                    )
+            best = {library: _best(of_library) for library, of_library in fits.items()}
+            of_cases.append({'case': case, **best})
 
 
-def in_another_process(library, folder):
-    """Peak memory of a library in megabytes."""
-    command = [sys.executable, '-W', 'ignore', __file__, '--memory', library, folder]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def save(case, folder):
+    """Writes the rows of a case, and where a fit from given centroids starts."""
+    rows = case.rows()
+    np.save(f'{folder}/rows.npy', rows)
+    np.save(f'{folder}/init.npy', case.some_rows(rows))
 
 
-def measure_memory(library, folder):
-    """Peak memory above that of the process with the rows in it, in megabytes."""
-    fit = LIBRARIES[library]
-    rows, init = np.load(f'{folder}/rows.npy'), np.load(f'{folder}/init.npy')
-    few = rows[:64].copy()
-    fit(few, few[:3].copy(), **({'n_iter': 2} if library == 'faiss' else {}))
+def _best(fits):
+    cold = min(fit['cold'] for fit in fits)
+    return {**fits[0], 'cold': cold, 'megabytes': max(fit['megabytes'] for fit in fits)}
+
+
+def time_fit(side, library, folder, options):
+    """The first fit of this process, and a second one if it is asked for.
+
+    Returns:
+        dict: `cold` and `warm` (or None) in seconds, `megabytes` above the process with the rows,
+        `inertia` and `n_iter` of the first fit.
+    """
+    options = json.loads(options)
+    fit = LIBRARIES[library]()
+    rows = np.load(f'{folder}/rows.npy')
+    init = np.load(f'{folder}/init.npy') if side == 'given' else None
+    fit = functools.partial(fit, rows, options['k'], init, options['seed'], options.get('n_iter'))
+    processes.forget_peak()
     base = processes.peak_megabytes()
-    fit(rows, init, **({'n_iter': 3} if library == 'faiss' else {}))
-    return processes.peak_megabytes() - base
+    cold, (inertia, n_iter) = _seconds(fit)
+    return {
+        'cold': cold,
+        'megabytes': processes.peak_megabytes() - base,
+        'warm': _seconds(fit)[0] if options['warm'] else None,
+        'inertia': inertia,
+        'n_iter': n_iter,
+    }
 
 
-def write_tables(measured):
-    """Markdown of all results."""
-    packages = ('tensorflow', 'scikit-learn', 'scikit-learn-intelex', 'faiss-cpu')
-    names = [name for name in LIBRARIES if name != OURS]
-    lines, memory, ratios = [], [], []
-    for found in measured:
-        name, n, d, k = found['case']
-        rivals = [found[rival] for rival in names if rival in found]
-        ratios.append(min(rival['seconds'] for rival in rivals) / found[OURS]['seconds'])
-        least = min(rival['inertia'] for rival in [found[OURS], *rivals])
-        cells = [_cell(found.get(library)) for library in [OURS, *names]]
-        cells.insert(1, f'{found["first"]:.2f}')
-        relative = f'{found[OURS]["inertia"] / least:.5f}'
-        lines.append([name, f'{n:,} x {d}, {k}', *cells, f'{ratios[-1]:.2f}', relative])
-        cells = [f'{found[lib]["megabytes"]:.0f}' if lib in found else '-' for lib in LIBRARIES]
-        memory.append([f'{name}, {n:,} x {d}, {k}', *cells])
-    mean = math.exp(sum(math.log(ratio) for ratio in ratios) / len(ratios))
-    header = ['data', 'rows x columns, k', OURS, 'first', *names, 'ratio', 'inertia / least']
-    return (
-        f'`make bench` on {results.machine(*packages)}; seconds of a whole fit from given '
-        'centroids to convergence, best of the turns; in brackets the iterations. *First* is the '
-        'first fit of a shape in a process, in which TensorFlow traces and compiles. The ratio is '
-        'the time of the fastest rival over ours.\n\n'
-        + results.table(header, lines)
-        + f'\nGeometric mean of the ratios to the fastest rival: {mean:.2f}\n\n'
-        + results.table(['peak memory, MB above the rows', *LIBRARIES], memory)
+def _seconds(fit):
+    started = time.perf_counter()
+    outcome = fit()
+    return time.perf_counter() - started, outcome
+
+
+def load_ours():
+    """Imports; returns the fit of tfx_kmeans.graph."""
+    from tfx_kmeans import graph
+
+    def fit(rows, k, init, seed, _):
+        given = {} if init is None else {'init': init, 'max_iter': MAX_ITER, 'tol': TOL}
+        fitted = graph.fit(rows, k, seed=seed, **given)
+        fitted.centroids.numpy()
+        return float(fitted.inertia), int(fitted.n_iter)
+
+    return fit
+
+
+def load_sklearn(**runs):
+    """Imports; returns the fit of sklearn.cluster.KMeans, whose algorithm is Lloyd's."""
+    from sklearn import cluster
+
+    def fit(rows, k, init, seed, _):
+        given = {} if init is None else {'init': init, 'max_iter': MAX_ITER, 'tol': TOL}
+        fitted = cluster.KMeans(k, random_state=seed, **given, **runs).fit(rows)
+        return float(fitted.inertia_), int(fitted.n_iter_)
+
+    return fit
+
+
+def load_faiss():
+    """Imports; returns the fit of faiss.Clustering on all rows."""
+    import faiss
+
+    def fit(rows, k, init, _, n_iter):
+        d = rows.shape[1]
+        clustering = faiss.Clustering(d, k)
+        clustering.niter = n_iter
+        clustering.max_points_per_centroid = len(rows)
+        clustering.min_points_per_centroid = 1
+        faiss.copy_array_to_vector(init.ravel(), clustering.centroids)
+        clustering.train(rows, faiss.IndexFlatL2(d))
+        last = clustering.iteration_stats.at(clustering.iteration_stats.size() - 1)
+        return float(last.obj), n_iter
+
+    return fit
+
+
+LIBRARIES = {
+    OURS: load_ours,
+    SKLEARN: load_sklearn,
+    FAISS: load_faiss,
+    BEST: functools.partial(load_sklearn, n_init=10),
+}
+
+
+def as_markdown(found, seed, turns):
+    """Summary and tables of all that was found."""
+    packages = ('tensorflow', 'scikit-learn', 'faiss-cpu')
+    numbers = [line for side, of_cases in found.items() for line in SUMMARIES[side](of_cases)]
+    text = (
+        f'`make bench` on {results.machine(*packages)}, cases drawn from seed {seed}. Seconds of '
+        'the first fit of a process, imports not counted and tracing and compiling counted, best '
+        f'of {turns} turns; in brackets the iterations. *Warm* is a second fit in the same '
+        'process. *MB* is the peak of the first fit above the process with the rows in it.\n\n'
+        + results.table(['over all cases', ''], numbers)
+    )
+    for side, of_cases in found.items():
+        text += f'\n{HEADINGS[side]}\n\n' + TABLES[side](of_cases)
+    return text
+
+
+HEADINGS = {
+    'given': 'From given centroids, rows of the data, to the same tolerance (faiss: as many '
+    'iterations as scikit-learn). The inertia is over that of scikit-learn.',
+    'default': 'With defaults, seeding and search included. The inertia is over that of the best '
+    'of 10 runs of scikit-learn, which are timed once.',
+}
+
+
+def given_table(of_cases):
+    """A line for each fit from given centroids."""
+    names = SIDES['given']
+    return results.table(
+        ['', 'rows', *names]
+        + [f'warm: {name}' for name in names]
+        + ['inertia']
+        + [f'MB: {name}' for name in names],
+        [
+            [found['case'].number, found['case']]
+            + [f'{found[name]["cold"]:.2f} ({found[name]["n_iter"]})' for name in names]
+            + [f'{found[name]["warm"]:.2f}' for name in names]
+            + [f'{found[OURS]["inertia"] / found[SKLEARN]["inertia"]:.5f}']
+            + [f'{found[name]["megabytes"]:.0f}' for name in names]
+            for found in of_cases
+        ],
     )
 
 
-def _cell(found):
-    return f'{found["seconds"]:.2f} ({found["n_iter"]})' if found else '-'
+def default_table(of_cases):
+    """A line for each fit with defaults."""
+    one_run = (OURS, SKLEARN)
+    return results.table(
+        ['', 'rows', *SIDES['default'], *(f'warm: {name}' for name in one_run)]
+        + [f'inertia: {name}' for name in one_run]
+        + [f'MB: {name}' for name in one_run],
+        [
+            [found['case'].number, found['case']]
+            + [f'{found[name]["cold"]:.2f} ({found[name]["n_iter"]})' for name in one_run]
+            + [f'{found[BEST]["cold"]:.2f}']
+            + [f'{found[name]["warm"]:.2f}' for name in one_run]
+            + [f'{found[name]["inertia"] / found[BEST]["inertia"]:.4f}' for name in one_run]
+            + [f'{found[name]["megabytes"]:.0f}' for name in one_run]
+            for found in of_cases
+        ],
+    )
 
+
+def given_summary(of_cases):
+    """Figures over all fits from given centroids, with what they are."""
+    pairs = [
+        (min(found[SKLEARN]['cold'], found[FAISS]['cold']), found[OURS]['cold'])
+        for found in of_cases
+    ]
+    yield 'given: most seconds behind the fastest', f'{_most_behind(pairs):.2f}'
+    yield 'given: its time over ours where it takes 1 s or more', _ratios(pairs, at_least=1)
+    yield 'given: its time over ours in all cases', _ratios(pairs)
+    yield 'given: most MB above scikit-learn', f'{_most_above(of_cases):.0f}'
+
+
+def default_summary(of_cases):
+    """Figures over all fits with defaults, with what they are."""
+    once, best = (
+        [(found[rival]['cold'], found[OURS]['cold']) for found in of_cases]
+        for rival in (SKLEARN, BEST)
+    )
+    inertias = [found[OURS]['inertia'] / found[BEST]['inertia'] for found in of_cases]
+    yield 'default: most seconds behind scikit-learn', f'{_most_behind(once):.2f}'
+    yield 'default: its time over ours where it takes 1 s or more', _ratios(once, at_least=1)
+    yield 'default: its time over ours in all cases', _ratios(once)
+    yield 'default: time of its best of 10 over ours where 2 s or more', _ratios(best, at_least=2)
+    yield (
+        'default: inertia over that of its best of 10',
+        f'mean {np.mean(inertias):.4f}, most {max(inertias):.4f}',
+    )
+    yield 'default: most MB above scikit-learn', f'{_most_above(of_cases):.0f}'
+
+
+def _most_behind(pairs):
+    return max(mine - theirs for theirs, mine in pairs)
+
+
+def _most_above(of_cases):
+    return max(found[OURS]['megabytes'] - found[SKLEARN]['megabytes'] for found in of_cases)
+
+
+def _ratios(pairs, at_least=0.0):
+    """Geometric mean, least and number of the ratios where a rival takes so many seconds."""
+    ratios = [theirs / mine for theirs, mine in pairs if theirs >= at_least]
+    if not ratios:
+        return 'no such case'
+    mean = math.exp(np.mean(np.log(ratios)))
+    return f'geometric mean {mean:.2f}, least {min(ratios):.2f}, of {len(ratios)}'
+
+
+TABLES = {'given': given_table, 'default': default_table}
+SUMMARIES = {'given': given_summary, 'default': default_summary}
 
 if __name__ == '__main__':
     main()

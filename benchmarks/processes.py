@@ -1,9 +1,12 @@
 """What this process and all that it has started use, directly or not: read from /proc, on Linux."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
+import subprocess
+import sys
 import threading
 
 PAUSE = 0.5  # seconds between two looks at the memory
@@ -12,6 +15,13 @@ TICK = os.sysconf('SC_CLK_TCK')
 WORKERS = ('sdk_worker_main', 'tfx-kmeans-beam-worker')
 # of /proc/PID/stat after the name of the command
 _PARENT, _TIMES = 1, slice(11, 15)
+
+
+def outcome(script, *arguments):
+    """What a script, run in a process of its own, prints in its last line, JSON."""
+    command = [sys.executable, '-W', 'ignore', script, *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def core_seconds(without=()):
@@ -58,6 +68,11 @@ def peak_megabytes(pid='self'):
     # not getrusage: its peak is also that of the process this one was started from
     found = re.search(r'VmHWM:\s+(\d+) kB', _read(pid, 'status'))
     return int(found[1]) * 1024 / 1e6 if found else 0.0
+
+
+def forget_peak():
+    """Makes what this process has now its peak, so that the next one is that of what follows."""
+    pathlib.Path('/proc/self/clear_refs').write_text('5')
 
 
 def _has(pid, words):

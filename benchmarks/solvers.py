@@ -2,14 +2,13 @@
 
     .venv-bench/bin/python benchmarks/solvers.py
 
-Like in fit.py, libraries take turns in one process, and the best of the turns counts; peak memory
-is that of a process of its own.
+Libraries take turns in one process that has fitted before, and the best of the turns counts; peak
+memory is that of a process of its own.
 """
 
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,12 +17,11 @@ import warnings
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 warnings.filterwarnings('ignore')
 
-import fit as whole_fits
 import numpy as np
 import processes
 import results
 import tensorflow as tf
-from sklearn import cluster
+from sklearn import cluster, datasets
 
 from tfx_kmeans import graph
 
@@ -35,6 +33,29 @@ DOUBLINGS = 3
 ITERATIONS = 20
 STREAMS = [('clustered', 1_000_000, 16, 50), ('digits with noise', 200_000, 64, 100)]
 BATCH = 8192
+
+
+def clustered(n, d, k):
+    """Round clusters that overlap a little."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(scale=2.0, size=(k, d)).astype(np.float32)
+    return centres[rng.integers(k, size=n)] + rng.standard_normal((n, d), dtype=np.float32)
+
+
+def flat(n, d):
+    """A cube that is filled evenly: no structure at all."""
+    return np.random.default_rng(0).random((n, d), dtype=np.float32)
+
+
+def digits(n, d, k):
+    """The 8 x 8 pictures of handwritten digits of scikit-learn, many times with noise."""
+    del d, k
+    rng = np.random.default_rng(0)
+    rows = np.tile(datasets.load_digits().data, (-(-n // 1797), 1))[:n]
+    return (rows + rng.normal(size=rows.shape)).astype(np.float32)
+
+
+DATA = {'clustered': clustered, 'digits with noise': digits}
 
 
 def main():
@@ -75,7 +96,7 @@ def measure_seeding():
     """Time of each seeding at some numbers of clusters, beside that of the solver."""
     lines = []
     for k in (16, 256, 1024):
-        rows = whole_fits.clustered(ROWS_TO_SEED, WIDTH_TO_SEED, k)
+        rows = clustered(ROWS_TO_SEED, WIDTH_TO_SEED, k)
         for name in SEEDINGS:
             _say(f'seeding: k = {k}, {name}')
             with_seeding, _ = seconds(fitted, rows, k, name, max_iter=1)
@@ -110,7 +131,7 @@ def measure_growth():
         for doubling in range(DOUBLINGS + 1):
             n, d, k = (size << doubling * (i == axis) for i, size in enumerate(START))
             _say(f'growth: {n:,} x {d}, k = {k}')
-            rows = whole_fits.flat(n, d, k)
+            rows = flat(n, d)
             init = rows[:k].copy()
             ours, found = seconds(fitted, rows, k, init, ITERATIONS, tol=0)
             estimator = cluster.KMeans(k, init=init, n_init=1, max_iter=ITERATIONS, tol=0)
@@ -166,7 +187,7 @@ def measure_streams():
     """Mini-batches beside the exact solver: time, quality, memory."""
     lines = []
     for name, n, d, k in STREAMS:
-        rows = whole_fits.DATA[name](n, d, k)
+        rows = DATA[name](n, d, k)
         found = {}
         for library, fit in STREAMING.items():
             _say(f'mini-batches: {name}, {library}')
@@ -174,7 +195,7 @@ def measure_streams():
         with tempfile.NamedTemporaryFile(suffix='.npy') as file:
             np.save(file.name, rows)
             for library, (took, inertia) in found.items():
-                memory = _in_another_process(library, file.name, k)
+                memory = processes.outcome(__file__, '--memory', f'{library}:{k}', file.name)
                 ratio = inertia / found['graph.fit'][1]
                 case = f'{name}, {n:,} x {d}, k = {k}'
                 lines.append([case, library, f'{took:.2f}', f'{ratio:.4f}', f'{memory:.0f}'])
@@ -185,12 +206,6 @@ def measure_streams():
         'all of it.\n\n'
         + results.table(['rows', 'library', 's', 'inertia', 'peak memory, MB'], lines)
     )
-
-
-def _in_another_process(library, path, k):
-    command = [sys.executable, '-W', 'ignore', __file__, '--memory', f'{library}:{k}', path]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def stream_memory(library, path):
