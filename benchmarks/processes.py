@@ -63,6 +63,13 @@ class WorkerMemory:
                 return
 
 
+def others_seconds():
+    """Seconds of processors that all the machine has used since it began, less this process's."""
+    # of the line of all processors: user, nice, system; idle and waiting; irq, softirq, steal
+    ticks = [int(field) for field in _read('', 'stat').split()[1:9]]
+    return (sum(ticks) - sum(ticks[3:5])) / TICK - sum(os.times()[:2])
+
+
 def peak_megabytes(pid='self'):
     """The most resident memory that a process has had so far, in 1e6 bytes; 0 of one that ended."""
     # not getrusage: its peak is also that of the process this one was started from
