@@ -8,7 +8,7 @@ import numpy as np
 
 from tfx_kmeans import artifacts, graph
 from tfx_kmeans import moments as moments_lib
-from tfx_kmeans.beam import local_search, sampling
+from tfx_kmeans.beam import sampling
 
 _NEEDS_COMPLETE = (
     "with missing='partial' the sample is drawn from rows without them; "
@@ -149,11 +149,12 @@ def fit_sample(sample, settings):
     if not isinstance(init, str):
         init = _with_drawn((np.array(init, np.float32) - mean) / scale, points, weights, settings)
     try:
-        fitted = local_search.fit(
+        fitted = graph.fit(
             points,
-            weights,
             settings.n_clusters,
+            weights=weights.astype(np.float32),
             init=init,
+            init_size=max(len(points), settings.n_clusters),
             n_init=settings.n_init,
             max_iter=settings.max_iter,
             tol=settings.tol,

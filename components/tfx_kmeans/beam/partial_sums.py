@@ -7,9 +7,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfx_kmeans import hashing
+from tfx_kmeans import graph, hashing
 from tfx_kmeans.beam import sampling
-from tfx_kmeans.graph import placing
 
 _BITS = 62  # of an int64 that a total may take
 _MOST_MOVED = 8  # empty clusters that are given a row in one iteration
@@ -150,7 +149,8 @@ def sum_up(rows, weights, fitted, distance):
     grid = _Grid(fitted)
     if fitted.partial:
         rows = np.where(np.isnan(rows), np.float32(np.nan), rows)  # one NaN, one hash
-    ids = placing.place(rows, fitted.centroids, fitted.partial)
+    missing = 'partial' if fitted.partial else 'drop'
+    ids = graph.assign(rows, fitted.centroids, missing=missing).ids.numpy()
     # the squared chord of the unit sphere is twice 1 - cos
     inertia_unit = grid.inertia - grid.distances - (distance == 'cosine')
     units = np.ldexp(1.0, [grid.values, grid.weights, grid.distances, inertia_unit])

@@ -3,8 +3,8 @@
 from tfx_kmeans.graph.assignment import Assignment, assign, pairwise_distances, soft_assign
 from tfx_kmeans.graph.calling import fit_callable
 from tfx_kmeans.graph.fitting import FitResult, canonical_order, fit
-from tfx_kmeans.graph.minibatch import fit_minibatch
 from tfx_kmeans.graph.scores import ClusterScores, elbow, score_clusters, score_parts
+from tfx_kmeans.graph.streaming import fit_dataset
 
 __all__ = [
     'Assignment',
@@ -15,7 +15,7 @@ __all__ = [
     'elbow',
     'fit',
     'fit_callable',
-    'fit_minibatch',
+    'fit_dataset',
     'pairwise_distances',
     'score_clusters',
     'score_parts',

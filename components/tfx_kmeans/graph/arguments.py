@@ -4,7 +4,7 @@ import numbers
 
 import tensorflow as tf
 
-from tfx_kmeans.graph import blocks, checks, seeding
+from tfx_kmeans.graph import blocks, checks, sampling, search, seeding
 from tfx_kmeans.graph import missing as missing_lib
 from tfx_kmeans.graph import rows as rows_lib
 
@@ -47,6 +47,14 @@ def check_integer(name, value, at_least=None):
         raise ValueError(f'{name} must be at least {at_least}, not {value}')
 
 
+def sample_size(name, value, n_clusters):
+    """Returns how many rows a sample has, the usual number for None; else raises as check_integer."""
+    if value is None:
+        return sampling.size_for(n_clusters)
+    check_integer(name, value, at_least=n_clusters)
+    return int(value)
+
+
 def check_seed(name, value):
     """Raises TypeError or ValueError unless `value` is an integer in [0, 2^63)."""
     check_integer(name, value, at_least=0)
@@ -74,6 +82,12 @@ def check_seeding(name, value):
     """Raises ValueError unless `value` names a seeding."""
     if value not in seeding.METHODS:
         raise ValueError(f'{name} must be one of {seeding.METHODS}, not {value!r}')
+
+
+def check_search(name, value):
+    """Raises ValueError unless `value` names a search."""
+    if value not in search.METHODS:
+        raise ValueError(f'{name} must be one of {search.METHODS}, not {value!r}')
 
 
 def check_distance(name, value):

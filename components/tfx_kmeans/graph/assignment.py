@@ -1,13 +1,12 @@
-"""Placing rows among given centroids, hard (`assign`) and soft (`soft_assign`)."""
+"""Assigning rows to given centroids, hard (`assign`) and soft (`soft_assign`)."""
 
 import typing
 
 import tensorflow as tf
 
-from tfx_kmeans.graph import arguments, blocks
+from tfx_kmeans.graph import arguments, blocks, distances, tracing
 from tfx_kmeans.graph import missing as missing_lib
 from tfx_kmeans.graph import rows as rows_lib
-from tfx_kmeans.graph.partial import assignment as partial
 
 
 class Assignment(typing.NamedTuple):
@@ -15,11 +14,11 @@ class Assignment(typing.NamedTuple):
 
     Attributes:
         ids: int64 `[n]`, the nearest centroid (ties go to the lowest), or n_clusters for a row
-            that cannot be placed: one with an infinite value, with a NaN (with missing='partial'
+            that is unassigned: one with an infinite value, with a NaN (with missing='partial'
             one of nothing but NaN) and, under the cosine distance, a row of zeros.
         distances: float32 `[n]`, the squared Euclidean distance to that centroid, or 1 - cos under
             the cosine distance; with missing='partial' that over the observed values, times d and
-            divided by their number; NaN for a row that cannot be placed.
+            divided by their number; NaN for an unassigned row.
     """
 
     ids: tf.Tensor
@@ -30,10 +29,9 @@ class Assignment(typing.NamedTuple):
 def assign(points, centroids, *, distance='squared_euclidean', missing='drop'):
     """Finds the nearest centroid of every row, in blocks of rows.
 
-    Nearness is judged in float32 on data centred on the centroids, so that of two centroids whose
-    squared distances differ by less than some 1e-6 of the squared extent of the centroids either
-    may be taken. The distance returned is computed from the differences and is that of the
-    centroid taken.
+    Distances are compared in float32 on data centred on the centroids, and in float64 where two
+    centroids are as near as float32 can tell. So a row has one id, in whatever batch it comes. The
+    distance returned is computed from the differences.
 
     >>> from tfx_kmeans import graph
     >>> found = graph.assign([[0.0, 3.0], [9.0, 9.0]], [[0.0, 0.0], [9.0, 8.0]])
@@ -44,8 +42,8 @@ def assign(points, centroids, *, distance='squared_euclidean', missing='drop'):
         points: `[n, d]`, numeric.
         centroids: `[k, d]`, numeric and finite; unit vectors or not under the cosine distance.
         distance: 'squared_euclidean' or 'cosine'.
-        missing: what to do about a row with NaN: 'drop' leaves it without a place, 'partial' (not
-            under the cosine distance) places it by the values that it has (Dixon 1979), and
+        missing: what to do about a row with NaN: 'drop' leaves it unassigned, 'partial' (not
+            under the cosine distance) assigns it by the values that it has (Dixon 1979), and
             'error' refuses it.
 
     Returns:
@@ -57,21 +55,30 @@ def assign(points, centroids, *, distance='squared_euclidean', missing='drop'):
             (eagerly) there is a NaN with missing='error'.
         tf.errors.InvalidArgumentError: the latter, from inside a tf.function.
     """
-    rows, targets = prepare(points, centroids, distance, missing)
-    if missing == 'partial':
-        ids, distances = partial.assign(rows, targets)
-        return Assignment(ids, _in_unit_of_data(distances, rows))
-    n_clusters = tf.cast(blocks.row_count(targets), tf.int64)
+    if not tf.executing_eagerly():
+        # not as a function of its own: in an exported graph all its outputs would need all inputs
+        return _assign((distance, missing), points, centroids)
+    points = arguments.as_matrix(points, 'points')
+    centroids = arguments.as_centroids(centroids, None, points, 'centroids')
+    Space(points[:0], centroids, distance, 'drop' if missing == 'error' else missing)
+    if missing == 'error':
+        points, missing = missing_lib.refuse(points), 'drop'
+    signature = tuple(tracing.matrix(points.dtype, points.shape[1]) for _ in range(2))
+    return tracing.traced(_assign, (distance, missing), signature)(points, centroids)
+
+
+def _assign(static, points, centroids):
+    space = Space(points, centroids, *static)
 
     def step(start, stop):
-        block = rows.points[start:stop]
-        ids, distances = rows_lib.nearest(rows.prepare(block), targets)
-        placeable = placeable_rows(block, distance)
-        ids = tf.where(placeable, tf.cast(ids, tf.int64), n_clusters)
-        return [ids, tf.where(placeable, _in_unit_of_data(distances, rows), float('nan'))]
+        block = space.rows(space.points[start:stop])
+        ids = nearest(block, space.targets)
+        squares = distances.to_own(block, tf.gather(space.targets.centroids, ids))
+        assignable = space.assignable(start, stop)
+        ids = tf.where(assignable, tf.cast(ids, tf.int64), space.n_clusters)
+        return [ids, tf.where(assignable, space.in_unit_of_data(squares), float('nan'))]
 
-    rows_per_block = blocks.block_rows(blocks.row_count(targets))
-    return Assignment(*blocks.map_blocks(step, rows.count, rows_per_block, [tf.int64, tf.float32]))
+    return Assignment(*space.map(step, [tf.int64, tf.float32]))
 
 
 @tf.autograph.experimental.do_not_convert
@@ -86,13 +93,13 @@ def pairwise_distances(points, centroids, *, distance='squared_euclidean', missi
         points: `[n, d]`, numeric.
         centroids: `[k, d]`, numeric and finite.
         distance: 'squared_euclidean' or 'cosine'.
-        missing: what to do about a row with NaN: 'drop' leaves it without a place, 'partial' (not
-            under the cosine distance) places it by the values that it has (Dixon 1979), and
+        missing: what to do about a row with NaN: 'drop' leaves it unassigned, 'partial' (not
+            under the cosine distance) assigns it by the values that it has (Dixon 1979), and
             'error' refuses it.
 
     Returns:
         float32 `[n, k]`: squared Euclidean distances, or 1 - cos under the cosine distance; NaN in
-        a row that cannot be placed.
+        an unassigned row.
 
     Raises:
         TypeError: `points` or `centroids` are not numeric.
@@ -100,8 +107,8 @@ def pairwise_distances(points, centroids, *, distance='squared_euclidean', missi
             (eagerly) there is a NaN with missing='error'.
         tf.errors.InvalidArgumentError: the latter, from inside a tf.function.
     """
-    rows, distances, placeable = _all_distances(points, centroids, distance, missing)
-    return tf.where(placeable, _in_unit_of_data(distances, rows), float('nan'))
+    space, squares, assignable = _all_distances(points, centroids, distance, missing)
+    return tf.where(assignable, space.in_unit_of_data(squares), float('nan'))
 
 
 @tf.autograph.experimental.do_not_convert
@@ -120,12 +127,12 @@ def soft_assign(
         temperature: float > 0 or scalar tensor, in the unit of the distance (squared for
             'squared_euclidean'); towards 0 the assignment becomes hard.
         distance: 'squared_euclidean' or 'cosine'.
-        missing: what to do about a row with NaN: 'drop' leaves it without a place, 'partial' (not
-            under the cosine distance) places it by the values that it has (Dixon 1979), and
+        missing: what to do about a row with NaN: 'drop' leaves it unassigned, 'partial' (not
+            under the cosine distance) assigns it by the values that it has (Dixon 1979), and
             'error' refuses it.
 
     Returns:
-        float32 `[n, k]`, rows adding up to 1; NaN in a row that cannot be placed.
+        float32 `[n, k]`, rows adding up to 1; NaN in an unassigned row.
 
     Raises:
         TypeError: `points`, `centroids` or `temperature` are not numeric.
@@ -136,49 +143,138 @@ def soft_assign(
     """
     if not tf.is_tensor(temperature):
         arguments.check_positive('temperature', temperature)
-    rows, distances, placeable = _all_distances(points, centroids, distance, missing)
+    space, squares, assignable = _all_distances(points, centroids, distance, missing)
     # only differences count, and with the nearest at 0 no temperature is too low for one of them
-    distances -= tf.stop_gradient(tf.reduce_min(distances, axis=1, keepdims=True))
-    logits = -_in_unit_of_data(distances, rows) / tf.cast(temperature, tf.float32)
-    return tf.where(placeable, tf.nn.softmax(logits, axis=1), float('nan'))
+    squares -= tf.stop_gradient(tf.reduce_min(squares, axis=1, keepdims=True))
+    logits = -space.in_unit_of_data(squares) / tf.cast(temperature, tf.float32)
+    return tf.where(assignable, tf.nn.softmax(logits, axis=1), float('nan'))
 
 
-def prepare(points, centroids, distance, missing):
-    """Returns Rows centred on the centroids, and the centroids in the same space, float32."""
-    arguments.check_distance('distance', distance)
-    arguments.check_missing('missing', missing, distance)
-    points = arguments.as_matrix(points, 'points')
-    if missing == 'error':
-        points = missing_lib.refuse(points)
-    centroids = arguments.as_centroids(centroids, None, points, 'centroids')
-    shift = tf.reduce_mean(centroids, axis=0)
-    largest = tf.cast(tf.reduce_max(tf.abs(centroids - shift)), tf.float64)
-    scale = rows_lib.power_of_two_scale(largest, points.dtype)
-    # the unit of a distance is read from shift and scale, which carry no gradient of their own
-    rows = rows_lib.Rows(points, None, tf.stop_gradient(shift), tf.stop_gradient(scale), distance)
-    return rows, rows.prepare(centroids)
+class Space:
+    """Points and centroids where rows are compared: centred and scaled by the centroids.
+
+    Attributes:
+        points: `[n, d]`.
+        targets: distances.Targets.
+        n_clusters: int64 scalar tensor.
+    """
+
+    def __init__(self, points, centroids, distance, missing):
+        """Checks and converts the arguments of `assign`, and raises what it says."""
+        arguments.check_distance('distance', distance)
+        arguments.check_missing('missing', missing, distance)
+        points = arguments.as_matrix(points, 'points')
+        if missing == 'error':
+            points = missing_lib.refuse(points)
+        centroids = arguments.as_centroids(centroids, None, points, 'centroids')
+        self.points = points
+        self._partial, self._cosine = missing == 'partial', distance == 'cosine'
+        self._known = _are_finite(centroids)
+        if self._cosine:
+            self._coordinates = rows_lib.Coordinates(None, None)
+        else:
+            shift = tf.reduce_mean(centroids, axis=0)
+            spread = tf.cast(tf.reduce_max(tf.abs(centroids - shift)), tf.float64)
+            scale = rows_lib.power_of_two_scale(spread, points.dtype)
+            # the unit of a distance is read from them, and they carry no gradient of their own
+            shift, scale = tf.stop_gradient(shift), tf.stop_gradient(scale)
+            self._coordinates = rows_lib.Coordinates(shift, scale)
+        self.targets = distances.lay_out(self._coordinates.prepare(centroids), self._partial)
+        self.n_clusters = tf.cast(blocks.row_count(centroids), tf.int64)
+
+    def rows(self, points):
+        """Returns points `[b, d]` as a rows_lib.Block."""
+        prepared = self._coordinates.prepare(points)
+        return rows_lib.Rows(prepared, None, self._partial).block(0, blocks.row_count(points))
+
+    def assignable(self, start, stop):
+        """Which of the points `[start, stop)` can belong to a cluster, bool; see Assignment."""
+        block = self.points[start:stop]
+        if self._partial:
+            infinite = tf.reduce_any(tf.math.is_inf(block), axis=1)
+            missing = tf.reduce_all(tf.math.is_nan(block), axis=1)
+            sound = tf.logical_not(tf.logical_or(infinite, missing))
+        else:
+            sound = tf.reduce_all(tf.math.is_finite(block), axis=1)
+        if self._cosine:
+            sound = tf.logical_and(sound, tf.reduce_any(tf.not_equal(block, 0), axis=1))
+        return tf.logical_and(sound, self._known)
+
+    def map(self, step, dtypes):
+        """Maps `step` over all points in blocks; see blocks.map_blocks."""
+        rows_per_block = blocks.block_rows(blocks.row_count(self.targets.centroids))
+        return blocks.map_blocks(step, blocks.row_count(self.points), rows_per_block, dtypes)
+
+    def distance_unit(self):
+        """What a squared distance of 1 is worth in the unit of the data, float64 scalar."""
+        return self._coordinates.distance_unit()
+
+    def in_unit_of_data(self, squares):
+        """Brings squared distances of prepared rows back to the unit of the data, float32."""
+        return tf.cast(tf.cast(squares, tf.float64) * self.distance_unit(), tf.float32)
+
+
+def _are_finite(centroids):
+    """Refuses NaN and infinite centroids; in a graph that cannot tell yet, returns what it finds.
+
+    There rows are unassigned, since an exported graph should hold no assertions.
+    """
+    finite = tf.reduce_all(tf.math.is_finite(centroids))
+    known = tf.get_static_value(finite) if not tf.executing_eagerly() else finite
+    if known is not None and not known:
+        bad = tf.math.count_nonzero(tf.logical_not(tf.math.is_finite(centroids)))
+        raise ValueError(
+            f'centroids: {tf.get_static_value(bad)} values are NaN or infinite, so that no row is '
+            'near to one; the fit that they are from has failed, or the file is damaged'
+        )
+    return finite
+
+
+def nearest(block, targets, relative=None):
+    """Ids int32 `[b]` of the nearest centroids, the same in whatever block a row comes.
+
+    A matrix product may round by the shape of the matrices. So where two centroids are as near as
+    float32 can tell, they are compared in float64, column after column.
+    """
+    if relative is None:
+        relative = distances.relative(block, targets)
+    ids = tf.argmin(relative, axis=1, output_type=tf.int32)
+    farthest = tf.reduce_max(tf.reduce_sum(tf.square(targets.centroids), axis=1))
+    error = distances.ROUNDING * (block.squares() + farthest)
+    limit = tf.reduce_min(relative, axis=1) + error
+    near = tf.cast(relative <= limit[:, tf.newaxis], tf.int32)
+    doubtful = tf.where(tf.reduce_sum(near, axis=1) > 1)
+
+    def decide():
+        exact = _nearest_in_float64(block.take(doubtful[:, 0]), targets.centroids)
+        return tf.tensor_scatter_nd_update(ids, doubtful, exact)
+
+    return tf.cond(tf.size(doubtful) > 0, decide, lambda: ids)
+
+
+def _nearest_in_float64(block, centroids):
+    """Ids int32 `[b]` by the differences over the observed values; ties go to the lowest."""
+
+    def step(column, total):
+        values = tf.cast(block.values[:, column], tf.float64)
+        targets = tf.cast(centroids[:, column], tf.float64)
+        offsets = values[:, tf.newaxis] - targets
+        if block.observed is not None:
+            offsets *= tf.cast(block.observed[:, column, tf.newaxis], tf.float64)
+        return column + 1, total + tf.square(offsets)
+
+    shape = [tf.shape(block.values)[0], tf.shape(centroids)[0]]
+    width = tf.shape(centroids)[1]
+    loop = (0, tf.zeros(shape, tf.float64))
+    shapes = (tf.TensorShape([]), tf.TensorShape([None, None]))
+    _, total = tf.while_loop(lambda column, _: column < width, step, loop, shapes)
+    return tf.argmin(total, axis=1, output_type=tf.int32)
 
 
 def _all_distances(points, centroids, distance, missing):
-    """Returns Rows, their squared distances to all centroids, and which of them can be placed."""
-    rows, targets = prepare(points, centroids, distance, missing)
-    if missing == 'partial':
-        placeable = partial.placeable(rows.points)[:, tf.newaxis]
-        return rows, partial.all_distances(rows, targets), placeable
-    placeable = placeable_rows(rows.points, distance)[:, tf.newaxis]
+    """Returns the Space, squared distances `[n, k]` in it, and which rows are assignable."""
+    space = Space(points, centroids, distance, missing)
+    assignable = space.assignable(0, blocks.row_count(space.points))[:, tf.newaxis]
     # the others must stay out of the arithmetic, where 0 * NaN would spoil every gradient
-    sound = tf.where(placeable, rows.points, tf.ones([], rows.points.dtype))
-    return rows, rows_lib.squared_distances(rows.prepare(sound), targets), placeable
-
-
-def _in_unit_of_data(distances, rows):
-    """Brings squared distances of prepared rows back to the unit of the data, float32."""
-    return tf.cast(tf.cast(distances, tf.float64) * rows.distance_unit(), tf.float32)
-
-
-def placeable_rows(block, distance):
-    """Which rows of `block` `[b, d]` without gaps can be placed, bool `[b]`; see Assignment."""
-    finite = tf.reduce_all(tf.math.is_finite(block), axis=1)
-    if distance == 'cosine':
-        return tf.logical_and(finite, tf.reduce_any(tf.not_equal(block, 0), axis=1))
-    return finite
+    sound = tf.where(assignable, space.points, tf.ones([], space.points.dtype))
+    return space, distances.squared(space.rows(sound), space.targets), assignable

@@ -9,6 +9,7 @@ _BLOCK_ELEMENTS = (
 )  # 4 MiB of float32: a block's [rows, n_columns] temporary stays near cache
 _MIN_ROWS = 256
 _MAX_ROWS = 4096
+_MAX_PRODUCT_ROWS = 8192  # products are worth larger blocks: fewer operations a row
 # blocks in flight at a time: more than there are cores would only hold more memory
 _PARALLEL_BLOCKS = min(10, os.cpu_count() or 1)
 
@@ -24,6 +25,12 @@ def block_rows(n_columns):
     """
     n_columns = tf.maximum(tf.cast(n_columns, tf.int32), 1)
     return tf.clip_by_value(_BLOCK_ELEMENTS // n_columns, _MIN_ROWS, _MAX_ROWS)
+
+
+def product_rows(n_columns):
+    """As `block_rows`, for products with `[n_columns]` centroids: between 256 and 8192."""
+    n_columns = tf.maximum(tf.cast(n_columns, tf.int32), 1)
+    return tf.clip_by_value(2 * _BLOCK_ELEMENTS // n_columns, _MIN_ROWS, _MAX_PRODUCT_ROWS)
 
 
 def row_count(matrix):
@@ -43,44 +50,60 @@ def reduce_blocks(step, n_rows, rows_per_block, initial):
     Returns:
         List of tensors, the state after the last block.
     """
-
-    def body(start, *state):
-        stop = tf.minimum(start + rows_per_block, n_rows)
-        return [stop, *step(start, stop, *state)]
-
-    loop = [tf.zeros([], tf.int32), *initial]
-    return while_below(n_rows, body, loop)
+    return scan_blocks(lambda *given: ([], step(*given)), n_rows, rows_per_block, [], initial)[1]
 
 
 def map_blocks(step, n_rows, rows_per_block, dtypes):
     """Concatenates the vectors that `step` gives for consecutive row ranges.
 
     Args:
-        step: callable `(start, stop) -> list of tensors [stop - start]`.
+        step: callable `(start, stop) -> list of vectors`.
         n_rows: scalar int32 tensor.
         rows_per_block: scalar int32 tensor.
-        dtypes: list of dtypes, one for each tensor that `step` returns.
+        dtypes: list with the dtype of each vector that `step` returns, or the TensorSpec of what
+            else it returns.
 
     Returns:
-        List of tensors `[n_rows]`.
+        List of tensors.
+    """
+    return scan_blocks(lambda *given: (step(*given), []), n_rows, rows_per_block, dtypes, [])[0]
+
+
+def scan_blocks(step, n_rows, rows_per_block, dtypes, initial):
+    """Does both: concatenates vectors and folds a state.
+
+    Args:
+        step: callable `(start, stop, *state) -> (list of vectors, state)`.
+        n_rows: scalar int32 tensor.
+        rows_per_block: scalar int32 tensor.
+        dtypes: see `map_blocks`.
+        initial: list of tensors, the state before the first block.
+
+    Returns:
+        List of tensors, and the list of tensors that the state is after the last block.
     """
     # no rows are one empty block: an eager TensorArray of no parts cannot be joined
     n_blocks = tf.maximum((n_rows + rows_per_block - 1) // rows_per_block, 1)
+    n_arrays = len(dtypes)
 
-    def body(index, *arrays):
+    def body(index, *loop):
+        arrays, state = loop[:n_arrays], loop[n_arrays:]
         start = index * rows_per_block
-        parts = step(start, tf.minimum(start + rows_per_block, n_rows))
-        return [index + 1, *(a.write(index, part) for a, part in zip(arrays, parts, strict=True))]
+        parts, state = step(start, tf.minimum(start + rows_per_block, n_rows), *state)
+        arrays = [array.write(index, part) for array, part in zip(arrays, parts, strict=True)]
+        return [index + 1, *arrays, *state]
 
-    arrays = [
-        tf.TensorArray(dtype, n_blocks, element_shape=[None], infer_shape=False) for dtype in dtypes
+    specs = [
+        kind if isinstance(kind, tf.TensorSpec) else tf.TensorSpec([None], kind) for kind in dtypes
     ]
-    loop = [tf.zeros([], tf.int32), *arrays]
-    return [array.concat() for array in while_below(n_blocks, body, loop)]
-
-
-def while_below(limit, body, loop):
-    """Repeats `body` while the first of `loop` is below `limit`; returns the others."""
-    return tf.while_loop(
-        lambda counter, *_: counter < limit, body, loop, parallel_iterations=_PARALLEL_BLOCKS
+    arrays = [
+        tf.TensorArray(spec.dtype, n_blocks, element_shape=spec.shape, infer_shape=False)
+        for spec in specs
+    ]
+    found = tf.while_loop(
+        lambda index, *_: index < n_blocks,
+        body,
+        [tf.zeros([], tf.int32), *arrays, *initial],
+        parallel_iterations=_PARALLEL_BLOCKS,
     )[1:]
+    return [array.concat() for array in found[:n_arrays]], list(found[n_arrays:])

@@ -5,7 +5,8 @@ import inspect
 import numpy as np
 import tensorflow as tf
 
-from tfx_kmeans.graph import arguments, fitting, lloyd, scoring
+from tfx_kmeans.graph import arguments, fitting, lloyd
+from tfx_kmeans.graph import missing as missing_lib
 from tfx_kmeans.graph import rows as rows_lib
 from tfx_kmeans.graph import summary as summary_lib
 
@@ -74,22 +75,25 @@ def fit_callable(
     run = _Run(solver, given, weighted=weights is not None)
     points = arguments.as_matrix(points, 'points')
     weights = arguments.as_weights(weights, points)
-    summary = summary_lib.summarise(points, weights, n_clusters)
-    assertions = summary_lib.check(summary, n_clusters, weights, distance)
+    kept = missing_lib.keep(points, weights, 'error')
+    prepared = summary_lib.prepare(kept.points, kept.weights, n_clusters, distance)
+    assertions = summary_lib.check(prepared.summary, n_clusters, weights, distance, kept.indices)
     with tf.control_dependencies(assertions):
-        points = tf.identity(points)
-    rows, _ = fitting.prepare(points, weights, summary, tol, distance)
-    centroids = _call(run, rows, n_clusters)
-    cluster_weights, inertia = scoring.score(rows, rows.prepare(centroids))
+        points = tf.identity(kept.points)
+    centroids = _call(run, points, kept.weights, n_clusters, distance)
+    rows = rows_lib.Rows(prepared.values, kept.weights)
+    centroids = prepared.coordinates.prepare(centroids)
+    everywhere = tf.fill([n_clusters], True)
+    found = lloyd.begin(rows, centroids, everywhere, distance == 'cosine')
     solution = lloyd.Solution(
-        centroids=rows.prepare(centroids),
-        weights=cluster_weights,
-        inertia=inertia,
+        centroids=centroids,
+        weights=found.state.totals[:, -3],
+        inertia=found.inertia,
         n_iter=tf.constant(0),
         converged=tf.constant(True),
-        history=inertia[tf.newaxis],
+        history=found.inertia[tf.newaxis],
     )
-    return fitting.finish(rows, solution, keep_numbering=False)
+    return fitting.finish(prepared.coordinates, solution, points.dtype, keep_numbering=False)
 
 
 def check_solver(solver, name, weighted):
@@ -189,20 +193,20 @@ class _Run:
         return centroids
 
 
-def _call(run, rows, n_clusters):
+def _call(run, points, weights, n_clusters, distance):
     """Runs the solver on the rows: `[n_clusters, d]` in the dtype of the points."""
-    points = rows.points
-    if rows.distance == 'cosine':
+    if distance == 'cosine':
         points = rows_lib.normalise(points)
+    weighted = weights is not None
 
     def call(points, weights):
         try:
-            return run(points.numpy(), weights.numpy() if rows.weights is not None else None)
+            return run(points.numpy(), weights.numpy() if weighted else None)
         except Exception as error:
             run.failure = error
             raise
 
-    weights = tf.zeros([0]) if rows.weights is None else rows.weights
+    weights = weights if weighted else tf.zeros([0])
     try:
         centroids = tf.py_function(call, [points, weights], points.dtype)
     except tf.errors.OpError:

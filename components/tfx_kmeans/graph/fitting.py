@@ -1,20 +1,16 @@
 """`fit`: k-means as TensorFlow operations, eagerly or inside a tf.function."""
 
 import dataclasses
-import functools
 import typing
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfx_kmeans.graph import arguments, blocks, bounds, changes, lloyd, nearest, seeding
+from tfx_kmeans.graph import arguments, lloyd, sampling, seeding
 from tfx_kmeans.graph import missing as missing_lib
 from tfx_kmeans.graph import rows as rows_lib
+from tfx_kmeans.graph import search as search_lib
 from tfx_kmeans.graph import summary as summary_lib
-from tfx_kmeans.graph.partial import lloyd as partial_lloyd
-from tfx_kmeans.graph.partial import rows as partial_rows
-from tfx_kmeans.graph.partial import seeding as partial_seeding
-from tfx_kmeans.graph.partial import summary as partial_summary
 
 
 class FitResult(typing.NamedTuple):
@@ -52,6 +48,8 @@ def fit(
     init='k-means++',
     init_steps=seeding.INIT_STEPS,
     oversampling_factor=seeding.OVERSAMPLING_FACTOR,
+    search='breathing',
+    init_size=None,
     n_init=1,
     max_iter=300,
     tol=1e-4,
@@ -92,6 +90,11 @@ def fit(
             the initial centroids `[n_clusters, d]`.
         init_steps: int >= 1, passes of 'k-means||' that draw candidates.
         oversampling_factor: float > 0, candidates of a pass, as a multiple of n_clusters.
+        search: 'breathing' draws the seeding from a sample and improves it there (breathing
+            k-means, Fritzke 2020) before all rows are gone over, 'none' seeds from all rows and
+            goes on at once, as scikit-learn does. It does not count for an array as `init`.
+        init_size: int, rows of that sample, at least n_clusters; None takes 20,000, or 30 a cluster
+            if that is more.
         n_init: int, runs from different seedings, of which the one of least inertia is kept; 1
             with an array as `init`, whose runs would all be the same.
         max_iter: int >= 1, the most updates in a run.
@@ -119,6 +122,8 @@ def fit(
     arguments.check_fit(
         n_clusters, init, n_init, max_iter, tol, seed, distance, on_iteration, missing
     )
+    arguments.check_search('search', search)
+    init_size = arguments.sample_size('init_size', init_size, n_clusters)
     arguments.check_integer('init_steps', init_steps, at_least=1)
     arguments.check_positive('oversampling_factor', oversampling_factor)
     points = arguments.as_matrix(points, 'points')
@@ -129,13 +134,15 @@ def fit(
     settings = _Settings(
         n_clusters=n_clusters,
         width=points.shape[1],
+        dtype=points.dtype,
         init=None if initial is not None else init,
         init_steps=int(init_steps),
         oversampling_factor=float(oversampling_factor),
+        search=search,
+        init_size=init_size,
         n_init=n_init,
-        distance=distance,
-        n_rows=None,
-        partial=False,
+        cosine=distance == 'cosine',
+        partial=missing == 'partial',
         on_iteration=on_iteration,
     )
     limits = (
@@ -143,112 +150,69 @@ def fit(
         tf.constant(tol, tf.float64),
         tf.constant(seed, tf.int64),
     )
-    if missing == 'error':
-        return _check_and_fit(settings, points, weights, initial, *limits)
-    survey = missing_lib.survey(points)
-    keep = survey.complete if missing == 'drop' else tf.logical_not(survey.empty)
-    points = _after(missing_lib.check(survey, keep), points)
-    points, weights = missing_lib.leave_out(points, weights, keep)
-    left_out = tf.math.count_nonzero(tf.logical_not(keep))
+    kept = missing_lib.keep(points, weights, missing)
+    points = _after(kept.assertions, kept.points)
 
     def run(partial):
         chosen = dataclasses.replace(settings, partial=partial)
-        found = _check_and_fit(chosen, points, weights, initial, *limits)
-        return found._replace(rows_left_out=left_out)
+        prepared = summary_lib.prepare(points, kept.weights, n_clusters, distance, partial)
+        assertions = summary_lib.check(
+            prepared.summary, n_clusters, weights, distance, kept.indices
+        )
+        if initial is not None:
+            assertions += summary_lib.check_initial(initial, distance)
+        prepared = prepared._replace(values=_after(assertions, prepared.values))
+        found = _fit(chosen, prepared, kept.weights, initial, *limits)
+        return found._replace(rows_left_out=kept.left_out)
 
-    if missing == 'drop':
+    if missing != 'partial':
         return run(partial=False)
-    whole = tf.reduce_all(tf.logical_or(survey.complete, survey.empty))
-    return tf.cond(whole, lambda: run(partial=False), lambda: run(partial=True))
+    return tf.cond(kept.whole, lambda: run(partial=False), lambda: run(partial=True))
 
 
-def _after(assertions, points):
-    """Returns `points` that wait for assertions, since a function that is inlined does not."""
+def _after(assertions, tensor):
+    """Returns `tensor` that waits for assertions, since a function that is inlined does not."""
     if not assertions:
-        return points
+        return tensor
     with tf.control_dependencies(assertions):
-        return tf.identity(points)
+        return tf.identity(tensor)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Settings:
     """What a traced fit has fixed.
 
-    `init` is None where the initial centroids are an input, `n_rows` where there are too few rows
-    to leave some alone, or nobody knows how many; `partial` says that values are missing.
+    `init` is None where the initial centroids are an input; `partial` says that values are missing.
     """
 
     n_clusters: int
     width: int
+    dtype: tf.DType
     init: str | None
     init_steps: int
     oversampling_factor: float
+    search: str
+    init_size: int
     n_init: int
-    distance: str
-    n_rows: int | None
+    cosine: bool
     partial: bool
     on_iteration: Callable | None
 
 
-def _check_and_fit(settings, points, weights, initial, max_iter, tol, seed):
-    """Checks the data and fits; points, weights and initial centroids are tensors or None."""
-    if not settings.partial and nearest.worth_compiling(points.shape[0], settings.n_clusters):
-        settings = dataclasses.replace(settings, n_rows=points.shape[0])
-    summary, assertions = _summarise(settings, points, weights)
-    if initial is not None:
-        assertions += summary_lib.check_initial(initial, settings.distance)
-    points = _after(assertions, points)
-    fit_compiled = (_compiled if settings.on_iteration is None else _compile)(settings)
-    return fit_compiled(points, weights, initial, summary, max_iter, tol, seed)
-
-
-def _summarise(settings, points, weights):
-    """Returns the Summary of the data, and assertions that it can be clustered."""
-    if not settings.partial:
-        summary = summary_lib.summarise(points, weights, settings.n_clusters)
-        return summary, summary_lib.check(summary, settings.n_clusters, weights, settings.distance)
-    summary, observed = partial_summary.summarise(points, weights, settings.n_clusters)
-    assertions = summary_lib.check(summary, settings.n_clusters, weights, settings.distance)
-    return summary, assertions + partial_summary.check(observed)
-
-
-def _compile(settings):
-    return tf.function(functools.partial(_fit, settings), autograph=False, reduce_retracing=True)
-
-
-# One traced function per settings, so that fits that differ in data alone share it. Not with a
-# callback: it need not be hashable, and a cache would keep alive whatever it holds.
-_compiled = functools.lru_cache(maxsize=32)(_compile)
-
-
-def _fit(settings, points, weights, initial, summary, max_iter, tol, seed):
-    # retracing may have forgotten it
-    points = tf.ensure_shape(points, [settings.n_rows, settings.width])
-    rows, tolerance = prepare(points, weights, summary, tol, settings.distance)
-    placing, seed_rows = lloyd.EveryRow(rows), seeding.seed
-    if settings.partial:
-        rows = partial_rows.Rows(**vars(rows))
-        placing, seed_rows = partial_lloyd.EveryRow(rows), partial_seeding.seed
-    elif settings.n_rows is not None:
-        few = nearest.cheaper_than_bounds(settings.width, settings.n_clusters)
-        placing = changes.RowsThatMove(rows) if few else bounds.RowsInDoubt(rows)
+def _fit(settings, prepared, weights, initial, max_iter, tol, seed):
+    rows = rows_lib.Rows(prepared.values, weights, settings.partial)
+    tolerance = tol * prepared.summary.variance
+    coordinates = prepared.coordinates
 
     def run(index):
-        seeds = tf.random.experimental.stateless_fold_in(tf.stack([seed, 0]), index)
         if initial is None:
-            centroids = seed_rows(
-                settings.init,
-                rows,
-                settings.n_clusters,
-                seeds,
-                settings.init_steps,
-                settings.oversampling_factor,
-            )
+            seeds = tf.random.experimental.stateless_fold_in(tf.stack([seed, 0]), index)
+            centroids = _begin(settings, rows, seeds)
         else:
-            shape = [settings.n_clusters, settings.width]
-            centroids = rows.prepare(tf.ensure_shape(initial, shape))
-        report = _reporter(settings.on_iteration, index, rows.distance_unit())
-        return lloyd.solve(placing, centroids, max_iter, tolerance, report)
+            given = tf.ensure_shape(initial, [settings.n_clusters, settings.width])
+            centroids = coordinates.prepare(given)
+        report = _reporter(settings.on_iteration, index, coordinates.distance_unit())
+        return lloyd.solve(rows, centroids, max_iter, tolerance, settings.cosine, report)
 
     def body(index, best):
         solution = run(index)
@@ -262,37 +226,25 @@ def _fit(settings, points, weights, initial, summary, max_iter, tol, seed):
         loop = (tf.constant(1), best)
         shapes = (tf.TensorShape([]), shapes)
         _, best = tf.while_loop(lambda index, _: index < settings.n_init, body, loop, shapes)
-    return finish(rows, best, keep_numbering=initial is not None)
+    return finish(coordinates, best, settings.dtype, keep_numbering=initial is not None)
 
 
-def prepare(points, weights, summary, tol, distance):
-    """Returns the Rows to solve on and the tolerance in their squared unit."""
-    if distance == 'cosine':
-        rows = rows_lib.Rows(points, weights, None, None, distance)
-        return rows, tol * _mean_variance_of_unit_vectors(rows, summary.total_weight)
-    scale = rows_lib.power_of_two_scale(summary.largest, points.dtype)
-    rows = rows_lib.Rows(
-        points,
-        weights,
-        shift=tf.cast(summary.mean, points.dtype),
-        scale=scale,
-        distance=distance,
+def _begin(settings, rows, seeds):
+    """Initial centroids for all rows: seeded, and if there is a search, improved on a sample."""
+    searched = settings.search != 'none'
+    if searched:
+        rows = sampling.draw(rows, settings.init_size, seeds)
+    centroids = seeding.seed(
+        settings.init,
+        rows,
+        settings.n_clusters,
+        seeds,
+        settings.init_steps,
+        settings.oversampling_factor,
     )
-    return rows, tol * summary.variance * tf.square(summary.largest * tf.cast(scale, tf.float64))
-
-
-def _mean_variance_of_unit_vectors(rows, total_weight):
-    """Variance averaged over the columns: a unit vector's squares add up to 1, less the mean's."""
-
-    def step(start, stop, sums):
-        block = tf.cast(rows.block(start, stop), tf.float64)
-        weights = tf.cast(rows.block_weights(start, stop), tf.float64)
-        return [sums + tf.linalg.matvec(block, weights, transpose_a=True)]
-
-    width = rows.points.shape[1]
-    initial = [tf.zeros([width], tf.float64)]
-    (sums,) = blocks.reduce_blocks(step, rows.count, blocks.block_rows(width), initial)
-    return tf.maximum(1.0 - tf.reduce_sum(tf.square(sums / total_weight)), 0.0) / width
+    if not searched:
+        return centroids
+    return search_lib.improve(rows, centroids, seeds, settings.cosine)
 
 
 def _reporter(on_iteration, run, unit):
@@ -309,14 +261,14 @@ def _reporter(on_iteration, run, unit):
     )
 
 
-def finish(rows, solution, keep_numbering):
+def finish(coordinates, solution, dtype, keep_numbering):
     """Returns the FitResult of a lloyd.Solution: in the unit of the data, numbered by weight."""
-    centroids = rows.restore(tf.cast(solution.centroids, tf.float64))
+    centroids = coordinates.restore(tf.cast(solution.centroids, tf.float64), dtype)
     if keep_numbering:
         order = tf.range(tf.shape(centroids)[0])
     else:
         order = canonical_order(centroids, solution.weights)
-    unit = rows.distance_unit()
+    unit = coordinates.distance_unit()
     return FitResult(
         centroids=tf.gather(centroids, order),
         inertia=solution.inertia * unit,

@@ -3,17 +3,13 @@
 Each index takes O(n k) here, in two passes over blocks of rows.
 """
 
-import dataclasses
 import math
 import typing
 
 import numpy as np
 import tensorflow as tf
 
-from tfx_kmeans.graph import arguments, assignment, blocks, tracing
-from tfx_kmeans.graph import rows as rows_lib
-from tfx_kmeans.graph.partial import assignment as partial
-from tfx_kmeans.graph.partial import rows as partial_rows
+from tfx_kmeans.graph import arguments, assignment, blocks, distances, tracing
 
 
 class ClusterScores(typing.NamedTuple):
@@ -141,8 +137,7 @@ def place(points, weights, centroids, *, distance, missing):
     Returns:
         Places.
     """
-    centroids, settings = _prepare(centroids, distance, missing)
-    return _call(_place, settings, points, weights, centroids)
+    return _call(_place, points, weights, centroids, distance, missing)
 
 
 def means_of(places):
@@ -156,8 +151,7 @@ def measure(points, weights, centroids, means, *, distance, missing):
     Returns:
         Spread.
     """
-    centroids, settings = _prepare(centroids, distance, missing)
-    return _call(_measure, settings, points, weights, centroids, means)
+    return _call(_measure, points, weights, centroids, distance, missing, means)
 
 
 def elbow(n_clusters, inertias):
@@ -200,15 +194,6 @@ def elbow(n_clusters, inertias):
     return 1 + int(np.argmax((chord - heights)[1:-1]))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Settings:
-    """What a traced pass has fixed."""
-
-    width: int
-    distance: str
-    missing: str
-
-
 class Places(typing.NamedTuple):
     """What the first pass sums up, of parts that add up; prepared rows, see rows_lib.Rows.
 
@@ -243,19 +228,20 @@ class Spread(typing.NamedTuple):
     squares: tf.Tensor
 
 
-def _prepare(centroids, distance, missing):
-    """Returns the centroids as a tensor, and _Settings."""
+def _call(step, points, weights, centroids, distance, missing, *more):
+    """Runs a pass, traced once, over one part."""
     arguments.check_distance('distance', distance)
     arguments.check_missing('missing', missing, distance)
     centroids = arguments.as_matrix(centroids, 'centroids')
-    return centroids, _Settings(centroids.shape[1], distance, missing)
-
-
-def _call(step, settings, points, weights, *arrays):
-    """Runs a pass, compiled, over one part."""
     points = arguments.as_matrix(points, 'points')
     weights = arguments.as_weights(weights, points)
-    return tracing.traced(step, settings)(points, weights, *arrays)
+    rows = (points,) if weights is None else (points, weights)
+    signature = (
+        (tracing.matrix(points.dtype, points.shape[1]), tracing.vector(tf.float32))[: len(rows)],
+        tracing.matrix(centroids.dtype, centroids.shape[1]),
+        *(tracing.matrix(tf.float32, centroids.shape[1]) for _ in more),
+    )
+    return tracing.traced(step, (distance, missing), signature)(rows, centroids, *more)
 
 
 def add_up(parts):
@@ -266,78 +252,69 @@ def add_up(parts):
     return total
 
 
-class _Placed:
-    """Blocks of rows and how far they are from their centroids, prepared; see rows_lib.Rows."""
+class _Part:
+    """Blocks of rows and how far they are from their centroids, prepared; see assignment.Space."""
 
-    def __init__(self, settings, points, weights, centroids):
-        points = tf.ensure_shape(points, [None, settings.width])
-        centroids = tf.ensure_shape(centroids, [None, settings.width])
-        rows, self._targets = assignment.prepare(
-            points, centroids, settings.distance, settings.missing
-        )
-        self.rows = dataclasses.replace(rows, weights=weights)
-        self._partial = settings.missing == 'partial'
-        self.n_clusters = blocks.row_count(centroids)
+    def __init__(self, static, points, weights=None, *, centroids):
+        self._space = assignment.Space(points, centroids, *static)
+        self._points, self._weights = self._space.points, weights
+        self._centroids = self._space.targets.centroids
+        self.unit = self._space.distance_unit()
 
     def block(self, start, stop):
-        """Returns values and which are observed, float32 `[b, d]`, weights float64 `[b]`.
+        """Returns a rows_lib.Block, weights float64 `[b]`, and the weight of unassigned rows.
 
-        The last of the four, float64, is the weight of rows that cannot be placed; they weigh 0.
+        The latter weigh 0 among the others.
         """
-        points = self.rows.points[start:stop]
-        weights = tf.cast(self.rows.block_weights(start, stop), tf.float64)
-        if self._partial:
-            placeable = partial.placeable(points)
-        else:
-            placeable = assignment.placeable_rows(points, self.rows.distance)
-        points = tf.where(placeable[:, tf.newaxis], points, tf.ones([], points.dtype))
-        unplaced = tf.reduce_sum(tf.where(placeable, tf.zeros([], tf.float64), weights))
-        weights = tf.where(placeable, weights, tf.zeros([], tf.float64))
-        if self._partial:
-            values, observed = partial_rows.Rows(**vars(self.rows)).split(points)
-        else:
-            values = self.rows.prepare(points)
-            observed = tf.ones_like(values)
-        return values, observed, weights, unplaced
+        points = self._points[start:stop]
+        weights = tf.ones([stop - start], tf.float64)
+        if self._weights is not None:
+            weights = tf.cast(self._weights[start:stop], tf.float64)
+        assignable = self._space.assignable(start, stop)
+        points = tf.where(assignable[:, tf.newaxis], points, tf.ones([], points.dtype))
+        unassigned = tf.reduce_sum(tf.where(assignable, tf.zeros([], tf.float64), weights))
+        weights = tf.where(assignable, weights, tf.zeros([], tf.float64))
+        return self._space.rows(points), weights, unassigned
 
-    def two_nearest(self, values, observed):
+    def two_nearest(self, block):
         """Ids int32 `[b]` of the nearest and of the second nearest centroid.
 
         Of a single centroid both are its own.
         """
-        if self._partial:
-            distances = partial_rows.relative_distances(values, observed, self._targets)
-        else:
-            distances = rows_lib.relative_distances(values, self._targets)
-        nearest = tf.argmin(distances, axis=1, output_type=tf.int32)
-        own = tf.one_hot(nearest, self.n_clusters, on_value=True, off_value=False)
-        distances = tf.where(own, math.inf, distances)
-        return nearest, tf.argmin(distances, axis=1, output_type=tf.int32)
+        relative = distances.relative(block, self._space.targets)
+        nearest = assignment.nearest(block, self._space.targets, relative)
+        n_clusters = blocks.row_count(self._centroids)
+        own = tf.one_hot(nearest, n_clusters, on_value=True, off_value=False)
+        others = tf.where(own, math.inf, relative)
+        return nearest, tf.argmin(others, axis=1, output_type=tf.int32)
 
-    def distances(self, values, observed, ids, centroids=None):
+    def squares(self, block, ids, centroids=None):
         """Squared distances float64 `[b]` of rows to the centroids of those ids."""
-        centroids = self._targets if centroids is None else centroids
-        squares = tf.reduce_sum(tf.square((values - tf.gather(centroids, ids)) * observed), axis=1)
-        if self._partial:
-            squares *= partial_rows.rescaling(observed)
-        return tf.cast(squares, tf.float64)
+        centroids = self._centroids if centroids is None else centroids
+        return tf.cast(distances.to_own(block, tf.gather(centroids, ids)), tf.float64)
+
+    def fold(self, step, initial):
+        """Folds `step` over the blocks; see blocks.reduce_blocks."""
+        n_clusters, width = tf.unstack(tf.shape(self._centroids), num=2)
+        rows_per_block = blocks.block_rows(tf.maximum(n_clusters, 2 * width))
+        return blocks.reduce_blocks(step, blocks.row_count(self._points), rows_per_block, initial)
 
 
-def _place(settings, points, weights, centroids):
+def _place(static, rows, centroids):
     """The first pass over a part: Places."""
-    placed = _Placed(settings, points, weights, centroids)
-    n_clusters, width = placed.n_clusters, settings.width
+    part = _Part(static, *rows, centroids=centroids)
+    n_clusters, width = blocks.row_count(centroids), centroids.shape[1]
 
     def step(start, stop, *totals):
-        values, observed, weights, unplaced = placed.block(start, stop)
-        ids, others = placed.two_nearest(values, observed)
-        squares = placed.distances(values, observed, ids)
-        apart = placed.distances(values, observed, others)
-        if settings.distance == 'squared_euclidean':
+        block, weights, unassigned = part.block(start, stop)
+        ids, others = part.two_nearest(block)
+        squares, apart = part.squares(block, ids), part.squares(block, others)
+        if static[0] == 'squared_euclidean':
             silhouettes = _silhouettes(tf.sqrt(squares), tf.sqrt(apart))
         else:  # half the squared chord is 1 - cos
             silhouettes = _silhouettes(squares, apart)
-        columns = tf.concat([values * observed, observed], axis=1)
+        observed = tf.ones_like(block.values) if block.observed is None else block.observed
+        columns = tf.concat([block.values, observed], axis=1)
         columns = tf.cast(columns, tf.float64) * weights[:, tf.newaxis]
         columns = tf.math.unsorted_segment_sum(columns, ids, n_clusters)
         parts = Places(
@@ -345,41 +322,37 @@ def _place(settings, points, weights, centroids):
             tf.math.unsorted_segment_sum(weights, ids, n_clusters),
             tf.math.unsorted_segment_sum(tf.cast(weights > 0, tf.int64), ids, n_clusters),
             tf.math.unsorted_segment_sum(weights * silhouettes, ids, n_clusters),
-            tf.reduce_sum(weights * squares) * placed.rows.distance_unit(),
-            unplaced,
+            tf.reduce_sum(weights * squares) * part.unit,
+            unassigned,
         )
         return [total + part for total, part in zip(totals, parts, strict=True)]
 
     shapes = [[n_clusters, width]] * 2 + [[n_clusters]] * 3 + [[], []]
     initial = [tf.zeros(shape, tf.float64) for shape in shapes]
     initial[3] = tf.zeros([n_clusters], tf.int64)
-    rows_per_block = blocks.block_rows(tf.maximum(n_clusters, 2 * width))
-    return Places(*blocks.reduce_blocks(step, placed.rows.count, rows_per_block, initial))
+    return Places(*part.fold(step, initial))
 
 
 def _silhouettes(own, other):
     return tf.math.divide_no_nan(other - own, tf.maximum(own, other))
 
 
-def _measure(settings, points, weights, centroids, means):
+def _measure(static, rows, centroids, means):
     """The second pass over a part: Spread about the means of the clusters, float32 `[k, d]`."""
-    placed = _Placed(settings, points, weights, centroids)
-    means = tf.ensure_shape(means, [None, settings.width])
-    n_clusters = placed.n_clusters
+    part = _Part(static, *rows, centroids=centroids)
+    n_clusters = blocks.row_count(centroids)
 
-    def step(start, stop, distances, total):
-        values, observed, weights, _ = placed.block(start, stop)
-        ids, _ = placed.two_nearest(values, observed)
-        squares = placed.distances(values, observed, ids, means)
+    def step(start, stop, apart, total):
+        block, weights, _ = part.block(start, stop)
+        ids, _ = part.two_nearest(block)
+        squares = part.squares(block, ids, means)
         weighted = weights * tf.sqrt(squares)
         return [
-            distances + tf.math.unsorted_segment_sum(weighted, ids, n_clusters),
+            apart + tf.math.unsorted_segment_sum(weighted, ids, n_clusters),
             total + tf.reduce_sum(weights * squares),
         ]
 
-    initial = [tf.zeros([n_clusters], tf.float64), tf.zeros([], tf.float64)]
-    rows_per_block = blocks.block_rows(tf.maximum(n_clusters, 2 * settings.width))
-    return Spread(*blocks.reduce_blocks(step, placed.rows.count, rows_per_block, initial))
+    return Spread(*part.fold(step, [tf.zeros([n_clusters], tf.float64), tf.zeros([], tf.float64)]))
 
 
 def finish(places, spread):

@@ -4,20 +4,24 @@
 Careful Seeding" (SODA 2007), section 5, with the 2 + log(k) candidates a step that scikit-learn
 draws; `k_means_parallel` is k-means|| (Bahmani et al., "Scalable K-Means++", VLDB 2012), which goes
 over the rows a few times instead of once for each cluster; `random_rows` draws rows in proportion
-to their weight (Forgy 1965).
+to their weight (Forgy 1965). A row with gaps that is drawn becomes a centroid with the centres of
+the columns in them.
 """
 
 import math
 
 import tensorflow as tf
 
-from tfx_kmeans.graph import blocks
+from tfx_kmeans.graph import blocks, distances, tracing
 from tfx_kmeans.graph import rows as rows_lib
 
 METHODS = ('k-means++', 'k-means||', 'random')
 
 INIT_STEPS = 5
 OVERSAMPLING_FACTOR = 2.0
+
+_ROWS_PER_BLOCK = 1 << 15  # few columns of temporaries: larger blocks are fewer operations
+_ROWS_PER_DRAW = 512
 
 
 def seed(
@@ -32,17 +36,26 @@ def seed(
 
     Args:
         method: one of METHODS.
-        rows: rows_lib.Rows with at least `n_clusters` distinct rows of positive weight.
+        rows: rows_lib.Rows of positive weight.
         n_clusters: int.
         seeds: int32 `[2]`, seed of the stateless draws.
         init_steps: int, see `k_means_parallel`.
         oversampling_factor: float, see `k_means_parallel`.
 
     Returns:
-        float32 `[n_clusters, d]` in the space of the prepared rows.
+        float32 `[n_clusters, d]` in the space of the prepared rows; some are equal where fewer rows
+        than that are distinct.
     """
     if method == 'random':
         return random_rows(rows, n_clusters, seeds)
+    static = (method, n_clusters, init_steps, oversampling_factor, rows.partial)
+    signature = (rows.signature(), tf.TensorSpec([2], tf.int32))
+    return tracing.traced(_seed, static, signature)(rows.tensors(), seeds)
+
+
+def _seed(static, tensors, seeds):
+    method, n_clusters, init_steps, oversampling_factor, partial = static
+    rows = rows_lib.Rows.of(tensors, partial)
     if method == 'k-means||':
         return k_means_parallel(rows, n_clusters, seeds, init_steps, oversampling_factor)
     return k_means_plus_plus(rows, n_clusters, seeds)
@@ -56,35 +69,30 @@ def random_rows(rows, n_clusters, seeds):
     # 1 - u lies in (0, 1], so the logarithm is finite
     keys = tf.math.log(1.0 - tf.random.stateless_uniform([rows.count], seeds, dtype=tf.float64))
     if rows.weights is not None:
-        weights = tf.cast(rows.weights, tf.float64)
-        keys = tf.where(weights > 0, keys / weights, -math.inf)
-    return rows.gather(tf.math.top_k(keys, n_clusters).indices)
+        keys /= tf.cast(rows.weights, tf.float64)
+    drawn = tf.math.top_k(keys, n_clusters).indices
+    return tf.ensure_shape(rows.take(drawn).values, [n_clusters, rows.values.shape[1]])
 
 
 def k_means_plus_plus(rows, n_clusters, seeds):
     """Greedy k-means++: each step draws candidates by D^2 and keeps the one that helps most."""
     n_candidates = 2 + int(math.log(n_clusters))
-    rows_per_block = blocks.block_rows(n_candidates)
-    first = rows.gather(_draw(_masses(rows, rows_per_block, None), 1, seeds))
+    weights = tf.ones([rows.count]) if rows.weights is None else rows.weights
+    first = rows.take(_draw(weights, 1, seeds)).values
 
     def body(step, centroids, closest):
+        masses = closest if rows.weights is None else closest * weights
+        # with nothing left to gain any row will do
+        masses = tf.cond(tf.reduce_any(masses > 0), lambda: masses, lambda: weights)
         draws = tf.random.experimental.stateless_fold_in(seeds, step)
-        masses = _masses(rows, rows_per_block, closest)
-        candidates = rows.gather(_draw(masses, n_candidates, draws))
-        best = _best_candidate(rows, rows_per_block, closest, candidates)
-        centroid = tf.gather(candidates, [best])
+        candidates = rows.take(_draw(masses, n_candidates, draws)).values
+        centroid = tf.gather(candidates, [_best_candidate(rows, closest, candidates)])
         centroids = tf.tensor_scatter_nd_update(centroids, [[step]], centroid)
-        closest = _closest(rows, rows_per_block, closest, centroid)
-        return step + 1, centroids, closest
+        return step + 1, centroids, tf.minimum(closest, _distances_to(rows, centroid))
 
     centroids = tf.pad(first, [[0, n_clusters - 1], [0, 0]])
-    closest = _closest(rows, rows_per_block, None, first)
-    loop = [tf.constant(1), centroids, closest]
-    shapes = [
-        tf.TensorShape([]),
-        tf.TensorShape([n_clusters, first.shape[1]]),
-        tf.TensorShape([None]),
-    ]
+    loop = [tf.constant(1), centroids, _distances_to(rows, first)]
+    shapes = [tf.TensorShape(shape) for shape in ([], [n_clusters, first.shape[1]], [None])]
     return tf.while_loop(lambda step, *_: step < n_clusters, body, loop, shapes)[1]
 
 
@@ -92,7 +100,7 @@ def k_means_parallel(rows, n_clusters, seeds, init_steps, oversampling_factor):
     """k-means||: candidates drawn by D^2, many at a time, of which k-means++ takes n_clusters.
 
     Args:
-        rows: rows_lib.Rows.
+        rows: rows_lib.Rows without gaps.
         n_clusters: int.
         seeds: int32 `[2]`.
         init_steps: int, how often candidates are drawn.
@@ -102,10 +110,9 @@ def k_means_parallel(rows, n_clusters, seeds, init_steps, oversampling_factor):
         float32 `[n_clusters, d]`; those of k-means++ on all rows where too few candidates differ.
     """
     n_wanted = oversampling_factor * n_clusters
-    weights = tf.ones([rows.count], tf.float64)
-    if rows.weights is not None:
-        weights = tf.cast(rows.weights, tf.float64)
-    first = rows.gather(_draw(_masses(rows, blocks.block_rows(1), None), 1, seeds))
+    weights = tf.ones([rows.count]) if rows.weights is None else rows.weights
+    first = rows.take(_draw(weights, 1, seeds)).values
+    weights = tf.cast(weights, tf.float64)
     closest, owners = _join(rows, None, None, first, 0)
 
     def body(step, candidates, closest, owners):
@@ -113,24 +120,25 @@ def k_means_parallel(rows, n_clusters, seeds, init_steps, oversampling_factor):
         masses = tf.cast(closest, tf.float64) * weights
         chances = tf.math.divide_no_nan(n_wanted * masses, tf.reduce_sum(masses))
         uniform = tf.random.stateless_uniform([rows.count], draws, dtype=tf.float64)
-        drawn = rows.gather(tf.where(uniform < chances)[:, 0])
+        drawn = rows.take(tf.where(uniform < chances)[:, 0]).values
         closest, owners = _join(rows, closest, owners, drawn, blocks.row_count(candidates))
         return step + 1, tf.concat([candidates, drawn], axis=0), closest, owners
 
     loop = [tf.constant(1), first, closest, owners]
-    shapes = [first.shape[:0], [None, first.shape[1]], [None], [None]]
-    shapes = [tf.TensorShape(shape) for shape in shapes]
+    shapes = [tf.TensorShape(shape) for shape in ([], [None, first.shape[1]], [None], [None])]
     _, candidates, _, owners = tf.while_loop(
         lambda step, *_: step <= init_steps, body, loop, shapes
     )
     weights = tf.math.unsorted_segment_sum(weights, owners, blocks.row_count(candidates))
-    weights = tf.cast(weights / tf.reduce_max(weights), tf.float32)
-    # candidates are prepared rows already; equal ones have one owner, so that the others weigh 0
-    prepared = rows_lib.Rows(candidates, weights, 0.0, 1.0, 'squared_euclidean')
-    n_different = tf.math.count_nonzero(weights > 0, dtype=tf.int32)
+    # equal candidates have one owner, so that the others weigh nothing
+    different = weights > 0
+    weights = tf.boolean_mask(weights / tf.reduce_max(weights), different)
+    candidates = tf.boolean_mask(candidates, different)
     return tf.cond(
-        n_different >= n_clusters,
-        lambda: k_means_plus_plus(prepared, n_clusters, seeds),
+        tf.size(weights) >= n_clusters,
+        lambda: k_means_plus_plus(
+            rows_lib.Rows(candidates, tf.cast(weights, tf.float32)), n_clusters, seeds
+        ),
         lambda: k_means_plus_plus(rows, n_clusters, seeds),
     )
 
@@ -140,20 +148,21 @@ def _join(rows, closest, owners, candidates, n_before):
 
     `closest` and `owners` are those among the first `n_before` candidates.
     """
+    targets = distances.lay_out(candidates, partial=False)
 
     def step(start, stop):
-        ids, distances = rows_lib.nearest(rows.block(start, stop), candidates)
+        ids, apart = distances.nearest(rows.block(start, stop), targets)
         ids += n_before
         if closest is None:
-            return [distances, ids]
-        nearer = distances < closest[start:stop]
+            return [apart, ids]
+        nearer = apart < closest[start:stop]
         return [
-            tf.where(nearer, distances, closest[start:stop]),
+            tf.where(nearer, apart, closest[start:stop]),
             tf.where(nearer, ids, owners[start:stop]),
         ]
 
     def compare():
-        rows_per_block = blocks.block_rows(blocks.row_count(candidates))
+        rows_per_block = blocks.product_rows(blocks.row_count(candidates))
         return blocks.map_blocks(step, rows.count, rows_per_block, [tf.float32, tf.int32])
 
     if closest is None:
@@ -161,25 +170,14 @@ def _join(rows, closest, owners, candidates, n_before):
     return tf.cond(blocks.row_count(candidates) > 0, compare, lambda: [closest, owners])
 
 
-def _masses(rows, rows_per_block, closest):
-    """Sampling masses w * D^2 (w alone before the first centroid), float32 `[n_blocks, block]`.
-
-    Rows that fill up the last block have mass 0.
-    """
-    n_blocks = (rows.count + rows_per_block - 1) // rows_per_block
-    padding = [[0, n_blocks * rows_per_block - rows.count]]
-    masses = tf.ones([rows.count]) if closest is None else closest
-    if rows.weights is not None:
-        masses *= rows.weights
-    return tf.reshape(tf.pad(masses, padding), [n_blocks, rows_per_block])
-
-
 def _draw(masses, n_draws, seeds):
-    """Draws row indices int32 `[n_draws]`, with replacement, in proportion to their masses.
+    """Draws row indices int32 `[n_draws]`, with replacement, in proportion to masses `[n]`.
 
-    Inverse transform sampling in two steps, first the block and then the row in it, which keeps
-    the running sums short; only those of the blocks drawn are made, in float64.
+    Inverse transform sampling in two steps, first some rows and then the row among them, which
+    keeps the running sums short; only those of the rows drawn are made, in float64.
     """
+    padding = [[0, -tf.size(masses) % _ROWS_PER_DRAW]]
+    masses = tf.reshape(tf.pad(masses, padding), [-1, _ROWS_PER_DRAW])
     ends = tf.cumsum(tf.cast(tf.reduce_sum(masses, axis=1), tf.float64))
     uniform = tf.random.stateless_uniform([n_draws], seeds, dtype=tf.float64)
     targets = uniform * ends[-1]
@@ -189,7 +187,7 @@ def _draw(masses, n_draws, seeds):
     row = tf.searchsorted(within, targets[:, tf.newaxis], side='right')[:, 0]
     # rounding may carry a target past the last positive mass: fall back to that one
     last = tf.argmax(within, axis=1, output_type=tf.int32)
-    return block * tf.shape(masses)[1] + tf.minimum(row, last)
+    return block * _ROWS_PER_DRAW + tf.minimum(row, last)
 
 
 def _first_above(ends, targets):
@@ -199,27 +197,26 @@ def _first_above(ends, targets):
     )
 
 
-def _best_candidate(rows, rows_per_block, closest, candidates):
+def _best_candidate(rows, closest, candidates):
     """Index of the candidate `[c, d]` that leaves the least weighted sum of squared distances."""
+    targets = distances.lay_out(candidates, rows.partial)
 
     def step(start, stop, potentials):
-        distances = rows_lib.squared_distances(rows.block(start, stop), candidates)
-        distances = tf.minimum(distances, closest[start:stop, tf.newaxis])
-        distances *= rows.block_weights(start, stop)[:, tf.newaxis]
-        return [potentials + tf.cast(tf.reduce_sum(distances, axis=0), tf.float64)]
+        block = rows.block(start, stop)
+        apart = tf.minimum(distances.squared(block, targets), closest[start:stop, tf.newaxis])
+        weights = tf.ones([stop - start]) if block.weights is None else block.weights
+        left = tf.linalg.matvec(apart, weights, transpose_a=True)
+        return [potentials + tf.cast(left, tf.float64)]
 
     initial = tf.zeros([candidates.shape[0]], tf.float64)
-    (potentials,) = blocks.reduce_blocks(step, rows.count, rows_per_block, [initial])
+    (potentials,) = blocks.reduce_blocks(step, rows.count, _ROWS_PER_BLOCK, [initial])
     return tf.argmin(potentials, output_type=tf.int32)
 
 
-def _closest(rows, rows_per_block, closest, centroid):
-    """Squared distance float32 `[n]` of each row to the nearest of the centroids so far."""
+def _distances_to(rows, centroid):
+    """Squared distance float32 `[n]` of each row to the centroid `[1, d]`."""
 
     def step(start, stop):
-        distances = tf.reduce_sum(tf.square(rows.block(start, stop) - centroid), axis=1)
-        if closest is None:
-            return [distances]
-        return [tf.minimum(distances, closest[start:stop])]
+        return [distances.to_own(rows.block(start, stop), centroid)]
 
-    return blocks.map_blocks(step, rows.count, rows_per_block, [tf.float32])[0]
+    return blocks.map_blocks(step, rows.count, _ROWS_PER_BLOCK, [tf.float32])[0]

@@ -6,14 +6,29 @@ import tensorflow as tf
 
 
 @functools.lru_cache(maxsize=128)
-def traced(step, static):
-    """One traced function for each `step` and `static`; retracing may forget all but these.
+def traced(step, static, signature):
+    """One traced function for each `step`, `static` and `signature`.
+
+    A fit calls few of these and does the rest eagerly: an operation that is traced costs more, in
+    the first fit of a process, than many eager calls of it.
 
     Args:
         step: function of a module, `(static, *tensors)`.
-        static: hashable, what its tensors must not make it forget, as the width of points.
+        static: hashable.
+        signature: tuple of tf.TensorSpec, or of named tuples of them, one for each of `tensors`.
 
     Returns:
         A tf.function `(*tensors)`.
     """
-    return tf.function(functools.partial(step, static), autograph=False, reduce_retracing=True)
+    function = functools.partial(step, static)
+    return tf.function(function, input_signature=signature, autograph=False)
+
+
+def vector(dtype):
+    """The TensorSpec of a vector of any length."""
+    return tf.TensorSpec([None], dtype)
+
+
+def matrix(dtype, width=None):
+    """The TensorSpec of a matrix of any number of rows."""
+    return tf.TensorSpec([None, width], dtype)

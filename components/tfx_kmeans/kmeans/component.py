@@ -135,7 +135,7 @@ class KMeans(base_beam_component.BaseBeamComponent):
             standardize: whether to bring each column to mean 0 and variance 1 before the fit; the
                 means and deviations become part of the artifact and of every exported graph.
             solver: 'lloyd' is exact and holds the features in memory; 'minibatch' streams them, see
-                `graph.fit_minibatch`; 'auto' takes 'lloyd' where its memory is within
+                `graph.fit_dataset`; 'auto' takes 'lloyd' where its memory is within
                 `memory_budget` and else 'minibatch', and logs why. Anything else is the import path
                 of a callable, such as 'sklearn.cluster.MiniBatchKMeans' or a function of your own,
                 see `graph.fit_callable`: it finds the centroids in memory, and what is exported is

@@ -82,7 +82,7 @@ def fit(rows, parameters, solver, n_clusters, initial=None):
     if initial is not None:
         options |= {'init': initial, 'n_init': 1}
     if solver == 'minibatch':
-        return graph.fit_minibatch(
+        return graph.fit_dataset(
             _dataset(rows),
             n_clusters,
             on_iteration=progress.LoggedIterations(rows.shape[0]),
