@@ -1,5 +1,7 @@
 """Rows with missing values: fits and places by what is observed, or without them."""
 
+import contextlib
+
 import hypothesis
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies
 from hypothesis.extra import numpy as numpy_strategies
 from sklearn.metrics import pairwise
 
-from support import reference
+from support import paths, reference
 from tfx_kmeans import graph
 
 NAN = float('nan')
@@ -94,29 +96,58 @@ def test_rows_without_a_gap_give_every_bit_of_a_fit_without_missing_values(seed,
         assert_same_fit(graph.fit(points, 5, missing=missing, **options), wanted)
 
 
+@pytest.mark.parametrize('distance_of_rows', [0, 1000])
 @pytest.mark.parametrize('seed', SEEDS)
-def test_the_arithmetic_for_gaps_gives_whole_rows_the_fit_of_the_other(seed):
-    points, weights, init = reference.sample(seed)
-    gap = np.concatenate([points, [[NAN, 100, 100, 100]]]).astype(np.float32)
-    found = graph.fit(gap, 5, init=init, weights=[*weights, 0], missing='partial')
+def test_the_arithmetic_for_gaps_gives_whole_rows_the_fit_of_the_other(seed, distance_of_rows):
+    points, weights, init = (part + np.float32(distance_of_rows) for part in reference.sample(seed))
+    with paths.gaps():
+        found = graph.fit(points, 5, init=init, weights=weights, missing='partial')
     wanted = graph.fit(points, 5, init=init, weights=weights)
-    np.testing.assert_allclose(found.centroids, wanted.centroids, atol=1e-5)
+    np.testing.assert_allclose(found.centroids, wanted.centroids, atol=1e-5 + distance_of_rows * 1e-7)
     np.testing.assert_allclose(found.inertia, wanted.inertia, rtol=1e-5)
     np.testing.assert_allclose(found.cluster_weights, wanted.cluster_weights, rtol=1e-12)
     assert found.n_iter == wanted.n_iter
 
 
+@paths.EVERY_FORCE
+@pytest.mark.parametrize('seed', SEEDS)
+def test_every_way_through_a_fit_equals_the_reference(seed, forced):
+    points, weights, init = sample(seed, n=700, k=7)
+    with contextlib.ExitStack() as stack:
+        for context in forced:
+            stack.enter_context(context())
+        assert_equals_reference(points, init, weights, tol=0.0)
+        init[1:4] = init[0]  # clusters without rows
+        assert_equals_reference(points, init)
+
+
+@pytest.mark.parametrize('init_size', [None, 200])
+@pytest.mark.parametrize('seed', SEEDS)
+def test_a_search_ends_lower_in_the_mean_than_none(seed, init_size):
+    points = reference.with_gaps(reference.blobs(seed, k=12, d=4, per_blob=40)[0], seed, 0.15)
+    inertias = {
+        search: [
+            float(graph.fit(points, 12, seed=draw, missing='partial', **options).inertia)
+            for draw in range(5)
+        ]
+        for search, options in (
+            ('breathing', {'init_size': init_size}),
+            ('none', {'search': 'none'}),
+        )
+    }
+    assert np.mean(inertias['breathing']) <= np.mean(inertias['none'])
+
+
 @pytest.mark.parametrize('init', ['k-means++', 'random'])
 @pytest.mark.parametrize('seed', SEEDS)
-def test_a_seeding_begins_on_rows_with_the_means_in_their_gaps(seed, init):
+def test_a_seeding_begins_on_rows_with_the_centres_in_their_gaps(seed, init):
     points, weights, _ = sample(seed)
     starts = []
+    options = {'init': init, 'seed': seed, 'search': 'none', 'missing': 'partial'}
     for n_iter in (1, 2):  # what the first update made of the start tells of the start
-        found = graph.fit(
-            points, 5, weights=weights, init=init, seed=seed, max_iter=n_iter, missing='partial'
-        )
+        found = graph.fit(points, 5, weights=weights, max_iter=n_iter, **options)
         starts.append(float(found.inertia_history[0]))
-    filled = np.where(np.isnan(points), reference.mean_of(points, weights), points)
+    filled = np.nan_to_num(points)  # 0 is the centre of rows that serve as they are
     possible = reference.distances(points, filled)
     assert starts[0] == starts[1]
     assert starts[0] >= weights @ np.sort(possible, axis=1)[:, 0] - 1e-3
@@ -129,7 +160,7 @@ def test_k_means_plus_plus_begins_better_than_random_rows():
     starts = {
         init: np.median([
             graph.fit(
-                points, 8, init=init, seed=seed, max_iter=1, missing='partial'
+                points, 8, init=init, seed=seed, search='none', max_iter=1, missing='partial'
             ).inertia_history[0]
             for seed in range(10)
         ])

@@ -13,40 +13,112 @@ from tfx_kmeans.graph import summary
 EITHER_DTYPE = pytest.mark.parametrize('dtype', [np.float32, np.float64])
 
 
-def summarise(points, weights=None, n_clusters=3):
+def prepare(points, weights=None, n_clusters=3, distance='squared_euclidean', partial=False):
     weights = None if weights is None else tf.constant(weights, tf.float32)
-    return summary.summarise(tf.constant(points), weights, n_clusters)
+    return summary.prepare(tf.constant(points), weights, n_clusters, distance, partial)
+
+
+def summarise(points, weights=None, n_clusters=3, distance='squared_euclidean'):
+    return prepare(points, weights, n_clusters, distance).summary
+
+
+def in_unit_of_data(prepared):
+    """The variance of the summary."""
+    return prepared.summary.variance * prepared.coordinates.distance_unit()
 
 
 @EITHER_DTYPE
 @pytest.mark.parametrize('weighted', [False, True])
-@pytest.mark.parametrize('n', [1, 4095, 4096, 4097, 10_000])
-def test_moments_equal_those_of_numpy(n, weighted, dtype):
+@pytest.mark.parametrize('n', [1, 8191, 8192, 8193, 20_000])
+def test_weight_and_variance_equal_those_of_numpy(n, weighted, dtype):
     points, weights, _ = reference.sample(0, n=n, k=1)
     points = points.astype(dtype)
-    found = summarise(points, weights if weighted else None)
+    found = prepare(points, weights if weighted else None)
     weights = weights.astype(float) if weighted else np.ones(n)
     mean = np.average(points.astype(float), axis=0, weights=weights)
-    largest = np.abs(points - mean).max()
     variance = np.average((points - mean) ** 2, axis=0, weights=weights).mean()
-    assert found.n_rows == n
-    np.testing.assert_allclose(found.total_weight, weights.sum(), rtol=1e-12)
-    np.testing.assert_allclose(found.mean, mean, rtol=1e-12)
-    np.testing.assert_allclose(found.largest, largest, rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(found.variance * found.largest**2, variance, rtol=1e-6, atol=1e-12)
+    assert found.summary.n_rows == n
+    np.testing.assert_allclose(found.summary.total_weight, weights.sum(), rtol=1e-12)
+    np.testing.assert_allclose(in_unit_of_data(found), variance, rtol=1e-5, atol=1e-12)
 
 
-@pytest.mark.parametrize(('unit', 'dtype'), [(1e30, np.float32), (1e-30, np.float32), (1e200, 'd')])
+@pytest.mark.parametrize('weighted', [False, True])
+def test_the_variance_of_rows_with_gaps_is_that_over_observed_values(weighted):
+    points, weights, _ = reference.sample(0, n=9000)
+    points = reference.with_gaps(points, 0)
+    found = prepare(points, weights if weighted else None, partial=True)
+    weights = weights if weighted else np.ones(9000)
+    mean = reference.mean_of(points, weights)
+    variance = reference.mean_of((points - mean) ** 2, weights).mean()
+    np.testing.assert_allclose(in_unit_of_data(found), variance, rtol=1e-5)
+
+
+def test_the_variance_of_directions_is_that_on_the_unit_sphere():
+    points = reference.sample(0)[0] + np.float32(50)  # directions that differ by little
+    rows = reference.project(points, 'cosine')
+    found = summarise(points, distance='cosine')
+    np.testing.assert_allclose(found.variance, rows.var(axis=0).mean(), rtol=1e-3)
+
+
+@pytest.mark.parametrize(('unit', 'dtype'), [(1e18, 'f'), (1e-30, 'f'), (1e140, 'd')])
 def test_variance_neither_overflows_nor_vanishes(unit, dtype):
     points = reference.sample(0)[0].astype(dtype)
-    found, wanted = summarise(points * np.dtype(dtype).type(unit)), summarise(points)
-    np.testing.assert_allclose(found.variance, wanted.variance, rtol=1e-5)
-    np.testing.assert_allclose(found.largest / unit, wanted.largest, rtol=1e-5)
+    found, wanted = prepare(points * np.dtype(dtype).type(unit)), prepare(points)
+    ratio = np.sqrt(float(found.summary.variance) / float(wanted.summary.variance))
+    unit_ratio = float(found.coordinates.scale or 1) * unit / float(wanted.coordinates.scale or 1)
+    np.testing.assert_allclose(ratio, unit_ratio, rtol=1e-5)
 
 
-def test_means_of_a_great_offset_are_exact():
-    points = 1e9 + np.random.default_rng(0).normal(size=(10_000, 4))
-    np.testing.assert_allclose(summarise(points).mean, points.mean(axis=0), rtol=1e-14)
+# where rows are compared
+
+
+def test_ordinary_rows_of_float32_serve_as_they_are():
+    points = tf.constant(reference.sample(0)[0])
+    found = summary.prepare(points, None, 3, 'squared_euclidean')
+    np.testing.assert_array_equal(found.values, points)
+    np.testing.assert_array_equal(found.coordinates.shift, np.zeros(4))
+    assert found.coordinates.scale == 1
+
+
+@pytest.mark.parametrize(('offset', 'unit'), [(1e4, 1.0), (0.0, 1e-10), (0.0, 1e10), (-300, 1e-3)])
+def test_others_are_brought_near_0_and_1(offset, unit):
+    points = ((reference.sample(0)[0].astype(float) + offset) * unit).astype(np.float32)
+    values = prepare(points).values.numpy()
+    assert np.abs(np.median(values, axis=0)).max() < 0.5
+    assert 0.1 < np.median(np.abs(values).max(axis=1)) < 4
+    np.testing.assert_allclose(
+        values / np.float64(prepare(points).coordinates.scale) + prepare(points).coordinates.shift,
+        points,
+        rtol=1e-6,
+    )
+
+
+def test_float64_rows_of_a_great_offset_lose_no_digit():
+    points = 1e9 + np.random.default_rng(0).normal(size=(1000, 4))
+    found = prepare(points)
+    restored = found.coordinates.restore(tf.cast(found.values, tf.float64), tf.float64)
+    np.testing.assert_allclose(restored, points, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('unit', [1, 1e-12, 1e12])
+def test_few_rows_far_out_do_not_move_the_space(unit):
+    points = reference.sample(0, n=5000)[0] * np.float32(unit)
+    wanted = prepare(points).coordinates
+    points[[0, 17, 4000]] = np.float32(1e9 * unit)  # the first is among those glanced at
+    found = prepare(points).coordinates
+    np.testing.assert_allclose(found.shift, wanted.shift, atol=0.1 * unit)
+    assert found.scale == wanted.scale
+
+
+def test_rows_that_nearly_all_are_equal_have_the_spread_of_the_others():
+    points = np.full([5000, 2], 7.0, np.float32)
+    points[4321] = 7.5  # not among those glanced at
+    found = prepare(points, n_clusters=2)
+    assert found.summary.distinct_rows == 2
+    assert not found.summary.too_far
+    fitted = graph.fit(points, 2)
+    assert fitted.inertia == 0
+    np.testing.assert_array_equal(fitted.cluster_weights, [4999, 1])
 
 
 @pytest.mark.parametrize(
@@ -65,14 +137,14 @@ def test_sound_data_has_no_bad_rows():
     points, weights, _ = reference.sample(0)
     found = summarise(points, weights)
     assert (found.bad_rows, found.zero_rows, found.bad_weights) == (0, 0, 0)
-    assert found.first_bad_row == 400
+    assert not found.too_far
 
 
 def test_rows_of_zeros_are_counted():
     points = reference.sample(0, n=10_000)[0]
     points[[0, 4096, 9999]] = 0
     points[7, :3] = 0
-    assert summarise(points).zero_rows == 3
+    assert summarise(points, distance='cosine').zero_rows == 3
 
 
 def test_bad_weights_are_counted():
@@ -97,11 +169,6 @@ def test_the_last_row_may_be_the_only_other_one():
     assert summarise(points, n_clusters=2).distinct_rows == 2
 
 
-def test_rows_without_weight_do_not_count_as_distinct():
-    points = np.eye(4, dtype=np.float32)
-    assert summarise(points, [0, 1, 0, 2], n_clusters=4).distinct_rows == 2
-
-
 @EITHER_DTYPE
 def test_zero_and_minus_zero_are_one_row(dtype):
     points = np.zeros([400, 4], dtype)
@@ -120,12 +187,6 @@ def rows_with(index, value):
     return points
 
 
-def rows_far_apart():
-    rows = ROWS.astype(np.float64) * 1e36 + 3e38
-    rows[7] = -3e38
-    return rows.astype(np.float32)
-
-
 def weights_with(index, value):
     weights = np.ones(len(ROWS), np.float32)
     weights[index] = value
@@ -139,7 +200,7 @@ REFUSED = {
     ),
     'no rows, weighted': (
         (ROWS[:0], np.zeros(0, np.float32), 'squared_euclidean'),
-        'points: there are no rows, nothing to cluster',
+        'weights: none is above 0 (as float32), so no row counts for anything',
     ),
     'NaN': (
         (rows_with([7, 300], np.nan), None, 'squared_euclidean'),
@@ -149,9 +210,9 @@ REFUSED = {
         (rows_with((399, 2), -np.inf), None, 'cosine'),
         'points: 1 rows hold NaN or infinite values, the first is row 399; drop or fill them first',
     ),
-    'NaN of weight 0': (
-        (rows_with(7, np.nan), weights_with(7, 0), 'squared_euclidean'),
-        'points: 1 rows hold NaN or infinite values, the first is row 7; drop or fill them first',
+    'NaN after rows of weight 0': (
+        (rows_with([7, 300], np.nan), weights_with([1, 2, 7], 0), 'squared_euclidean'),
+        'points: 1 rows hold NaN or infinite values, the first is row 300; drop or fill them first',
     ),
     'weights below 0': (
         (ROWS, weights_with([1, 2, 3], -0.5), 'squared_euclidean'),
@@ -176,9 +237,14 @@ REFUSED = {
         (rows_with([3, 4], 0), None, 'cosine'),
         'points: 2 rows are all zeros and have no direction, which the cosine distance needs',
     ),
-    'values far apart': (
-        (rows_far_apart(), None, 'squared_euclidean'),
-        'points: values lie as far as inf from their mean, too far for the squares of distances',
+    'a value far out': (
+        (rows_with((7, 2), 1e15), None, 'squared_euclidean'),
+        'points: column 2 holds 999999986991104.0 in row 7, more than 2^40 times as far out as '
+        'most rows',
+    ),
+    'a value far out after rows of weight 0': (
+        (rows_with((300, 1), -3e38), weights_with([1, 2, 7], 0), 'squared_euclidean'),
+        'in row 300, more than 2^40 times as far out as most rows',
     ),
     'too few rows': (
         (ROWS[:4], None, 'squared_euclidean'),
@@ -246,14 +312,49 @@ def test_a_tf_function_refuses_nothing_sound(fit_in_tf_function):
     np.testing.assert_array_equal(found, wanted.centroids)
 
 
-def test_float64_values_too_far_apart_are_refused_where_the_distance_needs_them():
+def test_float64_values_too_great_to_be_squared_are_refused_where_the_distance_needs_them():
     points = ROWS * np.float64(1e160)
-    with pytest.raises(ValueError, match=r'values lie as far as .*e[+]160 from their mean'):
+    with pytest.raises(ValueError, match=r'column . holds .*e\+160 in row .*or above 1e150'):
         graph.fit(points, 5)
     found = graph.fit(points, 5, distance='cosine')
     np.testing.assert_allclose(
         found.centroids, graph.fit(ROWS, 5, distance='cosine').centroids, atol=1e-6
     )
+
+
+# rows far out, among ordinary ones
+
+
+@EITHER_DTYPE
+@pytest.mark.parametrize('far', [1e6, 1e10, -1e10])
+def test_a_row_far_out_is_alone_and_the_others_are_fitted_as_without_it(far, dtype):
+    points, _ = reference.blobs(0)
+    points = points.astype(dtype)
+    wanted = graph.fit(points, 8, n_init=3)
+    found = graph.fit(np.insert(points, 40, far, axis=0), 9, n_init=3)
+    np.testing.assert_array_equal(found.cluster_weights, [*[50] * 8, 1])
+    np.testing.assert_allclose(found.centroids[8], [far, far], rtol=1e-6)
+    np.testing.assert_allclose(found.inertia, wanted.inertia, rtol=1e-4)
+    np.testing.assert_allclose(found.centroids[:8], wanted.centroids, atol=1e-4)
+
+
+def test_where_no_cluster_is_left_for_a_row_far_out_its_sum_is_right():
+    points = np.float32([[0], [1], [2], [1e10]])
+    found = graph.fit(points, 1, tol=0.0)
+    mean = points.astype(float).mean()
+    np.testing.assert_allclose(found.centroids, [[mean]], rtol=1e-6)
+    np.testing.assert_allclose(found.inertia, np.sum((points - mean) ** 2.0), rtol=1e-6)
+
+
+def test_a_value_far_out_beside_a_gap_is_named():
+    points = rows_with((300, 1), 1e15)
+    points[300, 0] = points[4, 2] = np.nan
+    with pytest.raises(ValueError, match='column 1 holds 999999986991104.0 in row 300'):
+        graph.fit(points, 5, missing='partial')
+    points[300] = points[301]
+    points[299, 3] = 1e15
+    with pytest.raises(ValueError, match='column 3 holds 999999986991104.0 in row 299'):
+        graph.fit(points, 5, missing='drop')  # row 4 is left out
 
 
 @pytest.mark.parametrize(
