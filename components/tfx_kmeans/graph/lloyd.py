@@ -150,7 +150,7 @@ def solve(rows, centroids, max_iter, tolerance, cosine=False, on_iteration=None)
 
 
 def _first_wait(rows, centroids):
-    """How many iterations to make before bounds, int32: what tracing takes would pay for so many."""
+    """How many iterations to make before there are bounds, int32: as long as tracing takes."""
     n_clusters, width = tf.unstack(tf.cast(tf.shape(centroids), tf.float32), num=2)
     operations = tf.cast(rows.count, tf.float32) * (n_clusters * (width + 16.0) + 200.0)
     return tf.maximum(tf.cast(_OPERATIONS_OF_TRACING / operations, tf.int32), _FIRST_WAIT)
