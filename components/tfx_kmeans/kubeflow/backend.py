@@ -13,7 +13,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from tfx_kmeans.kubeflow import staging
 
-NEWEST = '2.15'
+NEWEST = '2.17'
 _LOGS = 'executor-logs'
 # the kind of protobuf value that the backend takes for a parameter of each type
 _KINDS = {

@@ -173,7 +173,7 @@ class _Run:
         try:
             executor_input = pipeline_spec_pb2.ExecutorInput(inputs=self._inputs(node))
             condition = node.task.trigger_policy.condition
-            if condition and not conditions.holds(condition, _as_fields(executor_input)):
+            if condition and not conditions.holds(condition, executor_input):
                 return False
             if node.executor.HasField('importer'):
                 self._import(node)
@@ -243,10 +243,6 @@ class _Run:
                 if attempt > retries:
                     raise errors.NodeFailedError(f'{node.name} failed: {error}') from None
                 self._report(f'  {node.name:20} failed, trying again')
-
-
-def _as_fields(executor_input):
-    return json_format.MessageToDict(executor_input, preserving_proto_field_name=True)
 
 
 def main(arguments=None):
