@@ -76,7 +76,8 @@ class Backend:
             artifact = outputs.artifacts[name].artifacts.add()
             artifact.uri = f'{task_root}/{name}'
             artifact.type.CopyFrom(declared.artifact_type)
-            artifact.metadata.CopyFrom(declared.metadata)
+            if declared.HasField('metadata'):
+                artifact.metadata.CopyFrom(declared.metadata)
         if self._asks_for_log:
             artifact = outputs.artifacts[_LOGS].artifacts.add()
             artifact.uri = f'{task_root}/{_LOGS}'
