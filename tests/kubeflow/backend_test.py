@@ -1,4 +1,4 @@
-"""Our imitation of the driver against what the real one, 2.5.0 and 2.17.0, gave the taxi pipeline."""
+"""Our imitation of the driver against what the real one, 2.5.0 and 2.17.0, told the taxi nodes."""
 
 import json
 import pathlib

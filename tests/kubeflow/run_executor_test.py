@@ -30,7 +30,7 @@ def tell(root, uri=EXAMPLES, **options):
     return invocations.Invocation(component, {'examples': uri}, root, metadata=METADATA, **options)
 
 
-@pytest.mark.parametrize('version', ['2.0', '2.5', '2.15'])
+@pytest.mark.parametrize('version', ['2.0', '2.5', '2.15', '2.17'])
 def test_an_open_source_backend_gets_uris_and_properties_that_it_takes(root, version):
     invocation = tell(root, version=version)
     run_executor.run(invocation.arguments())

@@ -30,12 +30,12 @@ def test_no_settings_ask_for_nothing():
     assert kubernetes.executor_config(settings) == {}
 
 
-def test_retries_have_a_delay_that_doubles():
+def test_retries_have_a_delay_that_doubles_and_a_week_for_all_of_them():
     assert Settings(retries=3, retry_delay=1.5).retry_policy() == {
         'maxRetryCount': 3,
         'backoffDuration': '1.5s',
         'backoffFactor': 2.0,
-        'backoffMaxDuration': '3600s',
+        'backoffMaxDuration': '604800s',
     }
 
 

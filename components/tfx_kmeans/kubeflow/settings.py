@@ -29,8 +29,9 @@ class Settings:
         gpus: how many accelerators.
         gpu_type: which ones; None takes 'nvidia.com/gpu'. Vertex wants a type of its own, such as
             'NVIDIA_TESLA_T4'.
-        retries: how often a failed node is run again.
-        retry_delay: seconds before the first retry; the delay doubles with each, up to an hour.
+        retries: how often a failed node is run again, within a week of its first start. Backends
+            before 2.4.1 know no retries.
+        retry_delay: seconds before the first retry; the delay doubles with each.
         env: dict of environment variables.
         cache: whether outputs of an earlier run with the same arguments, inputs and image are
             reused. The backend does not look at data that arguments merely name: a node without
@@ -124,7 +125,9 @@ class Settings:
             'maxRetryCount': self.retries,
             'backoffDuration': f'{self.retry_delay or 0:g}s',
             'backoffFactor': 2.0,
-            'backoffMaxDuration': '3600s',
+            # Argo's limit of all attempts together, however long they run: none starts after it,
+            # and one that runs is killed. Left out, the backend writes 0 seconds.
+            'backoffMaxDuration': '604800s',
         }
 
 

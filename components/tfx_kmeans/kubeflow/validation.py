@@ -8,7 +8,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from tfx_kmeans import errors
-from tfx_kmeans.kubeflow import argo, conditions, ir, kubernetes
+from tfx_kmeans.kubeflow import argo, backend, conditions, ir, kubernetes
 
 IMPORTER_IN_A_CONDITION = (
     'the backend runs an Importer whatever the condition; take it out of tfx.dsl.Cond and keep '
@@ -131,7 +131,6 @@ def _problems_of_condition(task):
 
 def _problems_of_imports(spec, root, parameters):
     """Finds artifacts that the launcher cannot read: it has access to the bucket of the run."""
-    bucket = _bucket(root)
     declared = spec.get('root', {}).get('inputDefinitions', {}).get('parameters', {})
     for node_id, task in spec.get('root', {}).get('dag', {}).get('tasks', {}).items():
         importer = _executor(spec, task).get('importer')
@@ -145,18 +144,11 @@ def _problems_of_imports(spec, root, parameters):
             given = task['inputs']['parameters'][source['runtimeParameter']]
             name = given.get('componentInputParameter')
             uri = parameters.get(name, declared.get(name, {}).get('defaultValue'))
-        if bucket and isinstance(uri, str) and _bucket(uri) != bucket:
-            yield (
-                f'{node_id}: it imports {uri!r}, and the backend reads artifacts only from the '
-                f'bucket that the run writes to, {bucket}; copy it there, or choose a '
-                'pipeline_root in the bucket that has it'
-            )
-
-
-def _bucket(uri):
-    """The scheme and the bucket of a URI; '' without a scheme."""
-    scheme, separator, rest = uri.partition('://')
-    return f'{scheme}://{rest.split("/")[0]}' if separator else ''
+        try:
+            if '://' in root and isinstance(uri, str):
+                backend.Backend().check_import(uri, root)
+        except ValueError as error:
+            yield f'{node_id}: {error}'
 
 
 def _executor(spec, task):
