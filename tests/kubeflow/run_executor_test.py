@@ -75,6 +75,14 @@ def _run_tfx(arguments):
     kubeflow_v2_run_executor.main(kubeflow_v2_run_executor._parse_flags(arguments))
 
 
+def test_an_output_that_a_component_left_empty_is_there_for_the_launcher(root):
+    invocation = invocations.Invocation(nodes.Save(), {}, root)
+    run_executor.run(invocation.arguments())
+    outputs = root / invocations.TASK_ROOT.replace('://', '/', 1)
+    assert list((outputs / 'nothing').iterdir()) == []
+    assert (outputs / 'model/Format-Serving/saved_model.pb').exists()
+
+
 def test_a_scheme_can_be_left_to_the_component(root, monkeypatch):
     monkeypatch.setenv(staging.DIRECT_VARIABLE, 'gs')
     invocation = tell(root, uri='gs://bucket/examples')
