@@ -11,17 +11,18 @@ import json
 import pathlib
 import re
 import ssl
-import threading
 import urllib.parse
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from support import loopback
+
 HOSTS = ('www.googleapis.com', 'storage.googleapis.com')
 
 
-class Server(http.server.ThreadingHTTPServer):
+class Server(loopback.Server):
     """The server; a store of a rehearsal, too, that does what the backend's launcher does.
 
     Args:
@@ -32,10 +33,8 @@ class Server(http.server.ThreadingHTTPServer):
         environment: variables with which TensorFlow comes here.
     """
 
-    daemon_threads = True
-
     def __init__(self, directory):
-        super().__init__(('127.0.0.1', 0), Handler)
+        super().__init__(Handler)
         self.objects, self.uploads = {}, {}
         certificate = _make_certificate(directory)
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -45,14 +44,6 @@ class Server(http.server.ThreadingHTTPServer):
             'CURL_CA_BUNDLE': str(certificate),
             'GOOGLE_AUTH_TOKEN_FOR_TESTING': 'any',
         }
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return super().__enter__()
-
-    def __exit__(self, *error):
-        self.shutdown()
-        super().__exit__(*error)
 
     def names(self, prefix=''):
         """Names of the objects that begin with `prefix`, sorted."""

@@ -8,13 +8,14 @@ import email.parser
 import http.server
 import json
 import re
-import threading
 import urllib.parse
 import uuid
 
 import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
+
+from support import loopback
 
 PREFIX = '/apis/v2beta1/'
 # fields of the API's messages that a client sends; None: any JSON value
@@ -51,7 +52,7 @@ class RefusedError(Exception):
         self.status, self.message = status, message
 
 
-class Backend(http.server.ThreadingHTTPServer):
+class Backend(loopback.Server):
     """The server and what it was given.
 
     Attributes:
@@ -64,10 +65,8 @@ class Backend(http.server.ThreadingHTTPServer):
         page: if set, a login page that stands before everything.
     """
 
-    daemon_threads = True
-
     def __init__(self):
-        super().__init__(('127.0.0.1', 0), Handler)
+        super().__init__(Handler)
         self.pipelines, self.versions, self.experiments = {}, {}, {}
         self.runs, self.recurring_runs = {}, {}
         self.token = self.page = None
@@ -78,14 +77,6 @@ class Backend(http.server.ThreadingHTTPServer):
         self.views = set()
         self.uploads = 0
         self.url = f'http://127.0.0.1:{self.server_port}'
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return super().__enter__()
-
-    def __exit__(self, *error):
-        self.shutdown()
-        super().__exit__(*error)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
