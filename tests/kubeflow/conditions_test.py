@@ -62,6 +62,7 @@ def test_the_error_says_what_is_wrong(condition, message):
     ('condition', 'expected'),
     [
         ('!false == true', True),  # `!` binds before `==`
+        (f'({AUC} != 1.0)', True),
         (f'{AUC} == true', False),
         (f'{ARTIFACT}.metadata.auc == 0.75', True),
         ('-1 < 0', True),
