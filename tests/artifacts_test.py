@@ -113,6 +113,14 @@ WRONG_PARTS = {
         {'continuation': artifacts.Continuation(3, (0,), (0.5,), (0.0,), 0.0)},
         'continuation.old_numbers is 1 and should be 2',
     ),
+    'selection': (
+        {
+            'selection': artifacts.Selection(
+                'elbow', (artifacts.Candidate(3, 9.0, 1, True, None, None, None),)
+            )
+        },
+        r'selection.table has \[3\] clusters, and centroids are 2',
+    ),
     'criterion': (
         {'selection': artifacts.Selection('best', ())},
         "selection.criterion: 'best' is not one of",

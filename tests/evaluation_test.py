@@ -225,6 +225,10 @@ DAMAGES = {
         lambda d: replace_by_directory(d / 'evaluation.npz'),
         'evaluation.npz is a directory, not a file',
     ),
+    'bytes after the archive': (
+        lambda d: (d / 'evaluation.npz').open('ab').write(b'x'),
+        'evaluation.npz holds no NumPy arrays: it is cut off, or bytes follow the archive',
+    ),
     'bytes after an array': (
         lambda d: rewrite(d / 'evaluation.npz', 'column_means.npy', lambda content: content + b'x'),
         'evaluation.npz holds no NumPy arrays: 17 bytes follow the header',

@@ -167,6 +167,7 @@ class Clustering:
         _check_array(self.centroids)
         _check_lengths(self)
         _check_ranges(self)
+        _check_selection(self)
         if self.missing == 'partial' and self.distance == 'cosine':
             raise errors.CentroidsError("missing: 'partial' is not for the cosine distance")
 
@@ -409,3 +410,12 @@ def _check_ranges(clustering):
                     f'standardization.{name} of column {column!r} is {value:.6g}, which is beyond '
                     f'the range of float32, [{least:.6g}, {_FLOAT32.max:.6g}]: rescale the feature'
                 )
+
+
+def _check_selection(clustering):
+    tried = clustering.selection and [row.n_clusters for row in clustering.selection.table]
+    if tried and clustering.n_clusters not in tried:
+        raise errors.CentroidsError(
+            f'selection.table has {tried} clusters, and centroids are {clustering.n_clusters}: '
+            f'{CENTROIDS_FILE} and {CLUSTERING_FILE} do not belong together'
+        )

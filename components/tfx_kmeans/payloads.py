@@ -22,6 +22,7 @@ from tfx_kmeans import files
 
 _MOST_LEVELS = 8  # of nesting; ours has five
 _MOST_MESSAGE = 300  # characters of what jsonschema says: it quotes the value, of whatever size
+_END_RECORD = 22  # bytes that a zip archive without a comment ends in
 _VERSION, _DIGEST = 'format_version', 'digest'
 
 
@@ -112,6 +113,8 @@ class Payload:
         """
         content = self._read(directory, self.arrays_name)
         try:
+            if content[-_END_RECORD:][:4] != b'PK\x05\x06':
+                raise ValueError('it is cut off, or bytes follow the archive')
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 members = _members(archive)
                 check({n: _announced(archive, member) for n, member in members.items()})
