@@ -225,6 +225,10 @@ WRONG_ARRAYS = {
         {'centroids': [[1, 1], [0, 0]], 'distance': 'cosine'},
         'centroids: row 1 is all zeros',
     ),
+    'nearly too large': (
+        {'centroids': [[3e38, 0], [0, 0]]},
+        r'centroids hold values up to 3e\+38, and distances are right up to 1e\+30',
+    ),
     'widths unknown': (
         {'centroids': np.eye(3)},
         r"feature_widths must be given: centroids have 3 columns .* 2: \['a', 'b'\]",

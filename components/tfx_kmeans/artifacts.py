@@ -20,6 +20,7 @@ _PAYLOAD = payloads.Payload(
     format_version=FORMAT_VERSION,
     error=errors.CentroidsError,
 )
+_FARTHEST = 1e30  # coordinates of centroids: differences and means beyond it overflow float32
 _FLOAT32 = np.finfo(np.float32)
 
 
@@ -370,6 +371,12 @@ def _check_array(centroids):
         )
     if not np.isfinite(centroids).all():
         raise errors.CentroidsError('centroids hold NaN or infinite values')
+    largest = np.abs(centroids).max()
+    if largest > _FARTHEST:
+        raise errors.CentroidsError(
+            f'centroids hold values up to {largest:.6g}, and distances are right up to '
+            f'{_FARTHEST:.0e}: rescale the features'
+        )
 
 
 def _check_lengths(clustering):
