@@ -39,12 +39,13 @@ def main():
     }
     kubeflow.validate(path, parameters=parameters)
     print('Valid     for an open-source backend, with the parameters of the rehearsal')
+    # in the image, the modules of the pipeline are on PYTHONPATH
+    modules = [str(locations.REPOSITORY / 'pipelines'), os.environ.get('PYTHONPATH', '')]
     result = kubeflow.local_run(
         path,
         parameters,
         workdir=_WORKDIR,
-        # in the image, the modules of the pipeline are on PYTHONPATH
-        env={'PYTHONPATH': str(locations.REPOSITORY / 'pipelines')},
+        env={'PYTHONPATH': os.pathsep.join(filter(None, modules))},
     )
     print(*_summary(result), sep='\n')
 

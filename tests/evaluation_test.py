@@ -1,6 +1,9 @@
 import dataclasses
 import json
 import pathlib
+import tracemalloc
+import warnings
+import zipfile
 
 import jsonschema
 import numpy as np
@@ -8,7 +11,7 @@ import pytest
 
 import tfx_kmeans
 from support import evaluations
-from tfx_kmeans import evaluation
+from tfx_kmeans import Clustering, evaluation
 from tfx_kmeans.errors import EvaluationError
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -50,7 +53,7 @@ def test_written_json_follows_the_published_schema(tmp_path):
     with np.load(tmp_path / 'evaluation.npz', allow_pickle=False) as arrays:
         arrays = set(arrays)
     fields = {field.name for field in dataclasses.fields(evaluation.Evaluation)}
-    assert set(schema['properties']) == fields - arrays | {'format_version'}
+    assert set(schema['properties']) == fields - arrays | {'format_version', 'digest'}
 
 
 @pytest.mark.parametrize('name', ['split', 'shift', 'stability', 'threshold'])
@@ -167,6 +170,36 @@ def edit_arrays(directory, **changes):
     np.savez(directory / 'evaluation.npz', **{k: v for k, v in arrays.items() if v is not None})
 
 
+def edit_json(directory, **changes):
+    path = directory / 'evaluation.json'
+    fields = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({k: v for k, v in fields.items() if v != 'DELETE'}))
+
+
+def take_arrays(directory, other):
+    other.write(str(directory / 'other'))
+    (directory / 'other' / 'evaluation.npz').rename(directory / 'evaluation.npz')
+
+
+def repeat_member(path):
+    with zipfile.ZipFile(path, 'a') as archive, warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        archive.writestr('sample_ids.npy', archive.read('sample_ids.npy'))
+
+
+def rewrite(path, name, change):
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    with zipfile.ZipFile(path, 'w') as archive:
+        for member, content in members.items():
+            archive.writestr(member, change(content) if member == name else content)
+
+
+def replace_by_directory(path):
+    path.unlink()
+    path.mkdir()
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-100])
 
@@ -175,6 +208,31 @@ DAMAGES = {
     'no json': (lambda d: (d / 'evaluation.json').unlink(), 'evaluation.json is missing'),
     'no arrays': (lambda d: (d / 'evaluation.npz').unlink(), 'evaluation.npz is missing'),
     'garbage': (lambda d: (d / 'evaluation.json').write_text('{'), 'evaluation.json is not JSON'),
+    'version': (
+        lambda d: edit_json(d, format_version=2, train='changed'),
+        'evaluation.json: written by a newer tfx-kmeans: format 2, this reads up to 1',
+    ),
+    'another': (
+        lambda d: take_arrays(d, evaluations.make(column_means=np.ones(2))),
+        'evaluation.json and evaluation.npz do not belong together',
+    ),
+    'edited': (lambda d: edit_json(d, span=4), 'do not belong together, or one of them'),
+    'twice': (
+        lambda d: repeat_member(d / 'evaluation.npz'),
+        'evaluation.npz holds no NumPy arrays: two of them have the same name',
+    ),
+    'array directory': (
+        lambda d: replace_by_directory(d / 'evaluation.npz'),
+        'evaluation.npz is a directory, not a file',
+    ),
+    'bytes after the archive': (
+        lambda d: (d / 'evaluation.npz').open('ab').write(b'x'),
+        'evaluation.npz holds no NumPy arrays: it is cut off, or bytes follow the archive',
+    ),
+    'bytes after an array': (
+        lambda d: rewrite(d / 'evaluation.npz', 'column_means.npy', lambda content: content + b'x'),
+        'evaluation.npz holds no NumPy arrays: 17 bytes follow the header',
+    ),
     'cut off': (lambda d: truncate(d / 'evaluation.npz'), 'evaluation.npz holds no NumPy arrays'),
     'pickle': (
         lambda d: edit_arrays(d, sample_ids=np.array([{}])),
@@ -192,3 +250,69 @@ def test_damaged_payload_is_refused_with_its_place_and_the_reason(tmp_path, case
     damage(tmp_path)
     with pytest.raises(EvaluationError, match=f'ClusterEvaluation at {tmp_path}: .*{message}'):
         evaluation.Evaluation.read(str(tmp_path))
+
+
+def test_a_payload_from_before_there_were_digests_is_read(tmp_path):
+    evaluations.make().write(str(tmp_path))
+    edit_json(tmp_path, digest='DELETE', clustering_fingerprint='DELETE')
+    read = evaluation.Evaluation.read(str(tmp_path))
+    assert_equal(read, evaluations.make())
+    assert read.clustering_fingerprint is None
+
+
+# a member that announces, and holds, 400 MB of zeros in 400 KB
+BOMBS = {
+    'unknown': ('colour', (50_000_000,), r"\['colour'\] is unknown"),
+    'another shape': ('column_means', (50_000_000,), 'where 2 should be 50000000'),
+    'another rank': ('sample_is_eval', (5000, 80000), 'sample_is_eval must be a bool array of 1'),
+}
+
+
+@pytest.mark.parametrize('case', BOMBS)
+def test_a_zip_bomb_is_refused_before_it_is_inflated(tmp_path, case):
+    name, shape, message = BOMBS[case]
+    evaluations.make().write(str(tmp_path))
+    bomb = np.zeros(shape, bool if name == 'sample_is_eval' else np.float64)
+    with np.load(tmp_path / 'evaluation.npz') as arrays:
+        np.savez_compressed(tmp_path / 'evaluation.npz', **dict(arrays) | {name: bomb})
+    assert (tmp_path / 'evaluation.npz').stat().st_size < 500_000
+    del bomb
+    tracemalloc.start()
+    try:
+        with pytest.raises(EvaluationError, match=message):
+            evaluation.Evaluation.read(str(tmp_path))
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_arrays_that_agree_with_each_other_may_not_fill_the_memory():
+    def zeros(*shape):
+        return np.broadcast_to(np.zeros((), np.float64), shape)
+
+    huge = {
+        'column_means': zeros(10**8),
+        'column_stds': zeros(10**8),
+        'column_quantiles': zeros(3, 10**8),
+    }
+    with pytest.raises(EvaluationError, match=r'the arrays take 4000.* bytes, and may take'):
+        evaluations.make(**huge)
+
+
+# what was judged
+
+
+def test_an_evaluation_of_other_centroids_of_the_same_shape_is_refused():
+    clustering = Clustering.from_array(np.eye(3)[:, :2], ['a', 'b'])
+    made = evaluations.make(clustering_fingerprint=clustering.fingerprint)
+    made.check_is_of(clustering)
+    other = Clustering.from_array(np.eye(3)[:, :2] + 1, ['a', 'b'])
+    with pytest.raises(ValueError, match=f'do not belong together.*{other.fingerprint}'):
+        made.check_is_of(other)
+
+
+def test_an_evaluation_that_does_not_know_of_what_it_is_goes_by_the_shape():
+    made = evaluations.make()
+    made.check_is_of(Clustering.from_array(np.eye(3)[:, :2], ['a', 'b']))
+    with pytest.raises(ValueError, match='of 3 clusters of 2 columns, and clustering has 3 of 3'):
+        made.check_is_of(Clustering.from_array(np.eye(3), ['a', 'b', 'c']))

@@ -19,6 +19,7 @@ LAYERS = [
     'matching',
     'graph',
     'foreign',
+    'files',
     'payloads',
     'artifacts',
     'evaluation',

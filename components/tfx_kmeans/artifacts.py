@@ -2,10 +2,9 @@
 
 import dataclasses
 import io
-import os
+import math
 
 import numpy as np
-from tfx.dsl.io import fileio
 from tfx.types import artifact
 
 from tfx_kmeans import errors, foreign, payloads
@@ -14,7 +13,15 @@ FORMAT_VERSION = 1
 CENTROIDS_FILE = 'centroids.npy'
 CLUSTERING_FILE = 'clustering.json'
 
-_JSON = payloads.JsonFile(CLUSTERING_FILE, 'clustering.schema.json', errors.CentroidsError)
+_PAYLOAD = payloads.Payload(
+    CLUSTERING_FILE,
+    CENTROIDS_FILE,
+    schema='clustering.schema.json',
+    format_version=FORMAT_VERSION,
+    error=errors.CentroidsError,
+)
+_FARTHEST = 1e30  # coordinates of centroids: differences and means beyond it overflow float32
+_FLOAT32 = np.finfo(np.float32)
 
 
 class Centroids(artifact.Artifact):
@@ -121,6 +128,8 @@ class Clustering:
         distance: 'squared_euclidean' or 'cosine'.
         missing: how a row with missing values (NaN) is placed: 'drop', not at all, or 'partial',
             by its observed values; see graph.assign.
+        fit_missing: what the fit was told of such rows: 'error', 'drop' or 'partial'; None where it
+            is not known. After 'error' and 'drop' they are not placed.
         output_prefix: what the names of downstream features begin with.
         standardization: Standardization, or None.
         eval_weight: weight of the rows of the eval split that can be placed; 0 without one.
@@ -147,6 +156,7 @@ class Clustering:
     inertia_history: tuple[float, ...] | None = None
     selection: Selection | None = None
     continuation: Continuation | None = None
+    fit_missing: str | None = None
 
     def __post_init__(self):
         """Checks the parts and that they fit together.
@@ -154,9 +164,11 @@ class Clustering:
         Raises:
             CentroidsError: they do not; the message names the part.
         """
-        _JSON.check(self._fields())
+        _PAYLOAD.check(self._fields())
         _check_array(self.centroids)
         _check_lengths(self)
+        _check_ranges(self)
+        _check_selection(self)
         if self.missing == 'partial' and self.distance == 'cosine':
             raise errors.CentroidsError("missing: 'partial' is not for the cosine distance")
 
@@ -169,6 +181,18 @@ class Clustering:
     def n_features(self):
         """Number of columns of a centroid, d."""
         return self.centroids.shape[1]
+
+    @property
+    def fingerprint(self):
+        """Digest (str) of what says which row gets which id: equal where all rows get the same.
+
+        Of this list alone, whatever else a later version may keep: an Evaluation is checked by it.
+        """
+        decisive = (
+            'feature_names', 'feature_widths', 'distance', 'missing', 'standardization',
+        )  # fmt: skip
+        fields = {name: payloads.as_json(getattr(self, name)) for name in decisive}
+        return payloads.digest(fields, {'centroids': self.centroids})
 
     @property
     def points(self):
@@ -284,21 +308,21 @@ class Clustering:
         """Writes the payload into the directory `uri`, which is made if need be."""
         buffer = io.BytesIO()
         np.save(buffer, self.centroids, allow_pickle=False)
-        fileio.makedirs(uri)
-        with fileio.open(os.path.join(uri, CENTROIDS_FILE), 'wb') as file:
-            file.write(buffer.getvalue())
-        _JSON.write(uri, self._fields())
+        _PAYLOAD.write(uri, self._fields(), {'centroids': self.centroids}, buffer.getvalue())
 
     @classmethod
     def read(cls, uri):
         """Reads and checks the payload in the directory `uri`.
 
         Raises:
-            CentroidsError: it is missing, damaged, or of an unknown format.
+            CentroidsError: it is missing, damaged, put together from others, or of an unknown
+                format.
         """
         try:
-            fields = _from_json(_JSON.read(uri))
-            return cls(centroids=_read_array(os.path.join(uri, CENTROIDS_FILE)), **fields)
+            fields = _PAYLOAD.read_fields(uri)
+            centroids = _PAYLOAD.read_array(uri)
+            fields = _PAYLOAD.parts(fields, {'centroids': centroids})
+            return cls(centroids=centroids, **_with_objects(fields))
         except errors.CentroidsError as error:
             raise errors.CentroidsError(f'Centroids at {uri}: {error}') from error
 
@@ -309,7 +333,7 @@ class Clustering:
             for field in dataclasses.fields(self)
             if field.name != 'centroids'
         }
-        return payloads.as_json({'format_version': FORMAT_VERSION, **fields})
+        return payloads.as_json(fields)
 
 
 def missing_when_placed(missing):
@@ -317,10 +341,8 @@ def missing_when_placed(missing):
     return 'partial' if missing == 'partial' else 'drop'
 
 
-def _from_json(fields):
-    """Turns the JSON types of `fields` into those of Clustering."""
-    del fields['format_version']  # a field that an older version did not write has its default
-    fields = payloads.from_json(fields)
+def _with_objects(fields):
+    """Turns the dicts in `fields` into the objects that they are in Clustering."""
     for name, kind in _PARTS.items():
         if fields.get(name):
             fields[name] = kind(**fields[name])
@@ -339,14 +361,6 @@ _PARTS = {
 }
 
 
-def _read_array(path):
-    content = _JSON.read_bytes(path)
-    try:
-        return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except Exception as error:  # NumPy evaluates the header: damaged ones raise many kinds
-        raise errors.CentroidsError(f'{CENTROIDS_FILE} is no NumPy array: {error}') from error
-
-
 def _check_array(centroids):
     if not isinstance(centroids, np.ndarray) or centroids.dtype != np.float32:
         kind = getattr(centroids, 'dtype', type(centroids).__name__)
@@ -357,6 +371,12 @@ def _check_array(centroids):
         )
     if not np.isfinite(centroids).all():
         raise errors.CentroidsError('centroids hold NaN or infinite values')
+    largest = np.abs(centroids).max()
+    if largest > _FARTHEST:
+        raise errors.CentroidsError(
+            f'centroids hold values up to {largest:.6g}, and distances are right up to '
+            f'{_FARTHEST:.0e}: rescale the features'
+        )
 
 
 def _check_lengths(clustering):
@@ -380,3 +400,29 @@ def _check_lengths(clustering):
                 f'{name} is {length} and should be {wanted}: '
                 f'{CENTROIDS_FILE} and {CLUSTERING_FILE} do not belong together'
             )
+
+
+def _check_ranges(clustering):
+    """Checks what a graph, which computes in float32, would turn into NaN or infinity."""
+    if not math.isfinite(clustering.total_weight or 0.0):
+        raise errors.CentroidsError('cluster_weights add up to infinity')
+    if not clustering.standardization:
+        return
+    for name, least in (('mean', 0.0), ('scale', _FLOAT32.tiny)):
+        for column, value in zip(
+            clustering.column_names, getattr(clustering.standardization, name), strict=True
+        ):
+            if not least <= abs(value) <= _FLOAT32.max:
+                raise errors.CentroidsError(
+                    f'standardization.{name} of column {column!r} is {value:.6g}, which is beyond '
+                    f'the range of float32, [{least:.6g}, {_FLOAT32.max:.6g}]: rescale the feature'
+                )
+
+
+def _check_selection(clustering):
+    tried = clustering.selection and [row.n_clusters for row in clustering.selection.table]
+    if tried and clustering.n_clusters not in tried:
+        raise errors.CentroidsError(
+            f'selection.table has {tried} clusters, and centroids are {clustering.n_clusters}: '
+            f'{CENTROIDS_FILE} and {CLUSTERING_FILE} do not belong together'
+        )

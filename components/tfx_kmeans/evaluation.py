@@ -2,11 +2,8 @@
 
 import dataclasses
 import io
-import os
-import zipfile
 
 import numpy as np
-from tfx.dsl.io import fileio
 from tfx.types import artifact
 
 from tfx_kmeans import errors, payloads
@@ -16,7 +13,14 @@ EVALUATION_FILE = 'evaluation.json'
 ARRAYS_FILE = 'evaluation.npz'
 REPORT_FILE = 'report.html'
 
-_JSON = payloads.JsonFile(EVALUATION_FILE, 'evaluation.schema.json', errors.EvaluationError)
+_PAYLOAD = payloads.Payload(
+    EVALUATION_FILE,
+    ARRAYS_FILE,
+    schema='evaluation.schema.json',
+    format_version=FORMAT_VERSION,
+    error=errors.EvaluationError,
+)
+_MOST_BYTES = 2**31  # of all arrays: an archive of 2 MB may announce 2 GB
 
 
 class ClusterEvaluation(artifact.Artifact):
@@ -246,6 +250,8 @@ class Evaluation:
             without a baseline of the same features and distance.
         transitions: float64 `[i, k]`, weight of the rows of the eval split by id in the baseline,
             which has i clusters, and id now; None without a baseline.
+        clustering_fingerprint: `Clustering.fingerprint` of the clustering that is judged, or None
+            where it is not known.
     """
 
     train: SplitMetrics | None
@@ -273,6 +279,7 @@ class Evaluation:
     example_distances: np.ndarray
     baseline_points: np.ndarray | None = None
     transitions: np.ndarray | None = None
+    clustering_fingerprint: str | None = None
 
     def __post_init__(self):
         """Checks the parts and that they fit together.
@@ -280,7 +287,7 @@ class Evaluation:
         Raises:
             EvaluationError: they do not; the message names the part.
         """
-        _JSON.check(self._fields())
+        _PAYLOAD.check(self._fields())
         _check_arrays(self._arrays())
         _check_lengths(self)
 
@@ -335,27 +342,49 @@ class Evaluation:
 
     def write(self, uri):
         """Writes the payload into the directory `uri`, which is made if need be."""
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **self._arrays())
-        fileio.makedirs(uri)
-        with fileio.open(os.path.join(uri, ARRAYS_FILE), 'wb') as file:
-            file.write(buffer.getvalue())
-        _JSON.write(uri, self._fields())
+        arrays, buffer = self._arrays(), io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        _PAYLOAD.write(uri, self._fields(), arrays, buffer.getvalue())
 
     @classmethod
     def read(cls, uri):
         """Reads and checks the payload in the directory `uri`.
 
         Raises:
-            EvaluationError: it is missing, damaged, or of an unknown format.
+            EvaluationError: it is missing, damaged, put together from others, or of an unknown
+                format.
         """
         try:
-            fields = _from_json(_JSON.read(uri))
-            arrays = _read_arrays(uri)
-            _check_arrays(arrays)  # for their names: the other checks come with the object
+            fields = _PAYLOAD.read_fields(uri)
+            arrays = _PAYLOAD.read_arrays(uri, _check_arrays)
+            fields = _with_objects(_PAYLOAD.parts(fields, arrays))
             return cls(**fields, **dict.fromkeys(_OPTIONAL_ARRAYS) | arrays)
         except errors.EvaluationError as error:
             raise errors.EvaluationError(f'ClusterEvaluation at {uri}: {error}') from error
+
+    def check_is_of(self, clustering):
+        """Checks that it is `clustering` that was judged.
+
+        Args:
+            clustering: Clustering.
+
+        Raises:
+            ValueError: the two differ in their number of clusters or columns, or rows get other ids
+                than those that were judged.
+        """
+        judged = self.n_clusters, self.n_features
+        given = clustering.n_clusters, clustering.n_features
+        if judged != given:
+            raise ValueError(
+                f'evaluation is of {judged[0]} clusters of {judged[1]} columns, and clustering has '
+                f'{given[0]} of {given[1]}: they do not belong together'
+            )
+        if self.clustering_fingerprint not in (None, clustering.fingerprint):
+            raise ValueError(
+                'evaluation and clustering do not belong together: the evaluation is of '
+                f'{self.clustering_fingerprint}, and clustering is {clustering.fingerprint} '
+                '(Clustering.fingerprint); evaluate this one anew'
+            )
 
     def _fields(self):
         """What goes into evaluation.json: every field that is no array, as JSON types."""
@@ -364,7 +393,7 @@ class Evaluation:
             for field in dataclasses.fields(self)
             if field.name not in _ARRAYS
         }
-        return payloads.as_json({'format_version': FORMAT_VERSION, **fields})
+        return payloads.as_json(fields)
 
     def _arrays(self):
         """What goes into evaluation.npz: the arrays by name."""
@@ -378,10 +407,8 @@ def _ratio(metrics, other):
     return metrics.inertia_per_row / other.inertia_per_row if known else None
 
 
-def _from_json(fields):
-    """Turns the JSON types of `fields` into those of Evaluation."""
-    del fields['format_version']
-    fields = payloads.from_json(fields)
+def _with_objects(fields):
+    """Turns the dicts in `fields` into the objects that they are in Evaluation."""
     parts = {
         'train': SplitMetrics, 'eval': SplitMetrics, 'baseline': SplitMetrics,
         'training_shift': Shift, 'baseline_shift': Shift, 'stability': Stability,
@@ -392,25 +419,16 @@ def _from_json(fields):
     return fields
 
 
-def _read_arrays(uri):
-    content = _JSON.read_bytes(os.path.join(uri, ARRAYS_FILE))
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return {
-                name.removesuffix('.npy'): np.lib.format.read_array(
-                    io.BytesIO(archive.read(name)), allow_pickle=False
-                )
-                for name in archive.namelist()
-            }
-    except Exception as error:  # of the archive, or of the header of an array: many kinds
-        raise errors.EvaluationError(f'{ARRAYS_FILE} holds no NumPy arrays: {error}') from error
-
-
 def _check_arrays(arrays):
     unknown = sorted(set(arrays) - set(_ARRAYS))
     lacking = sorted(set(_ARRAYS) - set(_OPTIONAL_ARRAYS) - set(arrays))
     if unknown or lacking:
         raise errors.EvaluationError(f'{ARRAYS_FILE}: lacks {lacking}, and {unknown} is unknown')
+    size = sum(array.nbytes for array in arrays.values() if isinstance(array, np.ndarray))
+    if size > _MOST_BYTES:
+        raise errors.EvaluationError(
+            f'{ARRAYS_FILE}: the arrays take {size} bytes, and may take {_MOST_BYTES}'
+        )
     lengths = {}
     for name, array in arrays.items():
         dtype, letters = _ARRAYS[name]

@@ -14,6 +14,7 @@ def centroids(values, distance):
         )
     if not np.isfinite(array).all():
         raise errors.CentroidsError('centroids hold NaN or infinite values (as float32)')
+    _check_distinct(np.asarray(values), array)
     if distance != 'cosine':
         return array
     lengths = np.linalg.norm(array.astype(np.float64), axis=1, keepdims=True)
@@ -44,6 +45,8 @@ def numbers(name, values, length):
     array = _floats(name, values, np.float64)
     if array.shape != (length,):
         raise errors.CentroidsError(f'{name} must have shape ({length},), not {array.shape}')
+    if not np.isfinite(array).all():
+        raise errors.CentroidsError(f'{name} holds NaN or infinite values')
     return tuple(array.tolist())
 
 
@@ -60,8 +63,30 @@ def _only_widths(names, n_features):
 
 
 def _floats(name, values, dtype):
+    if np.ma.is_masked(values):
+        raise errors.CentroidsError(f'{name} holds masked values: fill them, or leave them out')
     try:
+        array = np.asarray(values)
+        # what NumPy would turn into numbers that mean nothing here
+        for part in array.flat if array.dtype.kind == 'O' else [array]:
+            if np.asarray(part).dtype.kind in 'cmM':
+                raise TypeError(f'there is {np.asarray(part).dtype} in it')
         with np.errstate(over='ignore'):  # what is too large becomes infinite, and is refused
-            return np.ascontiguousarray(np.asarray(values).astype(dtype))
-    except (TypeError, ValueError) as error:
+            return np.ascontiguousarray(array.astype(dtype))
+    except (TypeError, ValueError, OverflowError) as error:
         raise errors.CentroidsError(f'{name} cannot be read as numbers: {error}') from error
+
+
+def _check_distinct(given, rounded):
+    """Refuses centroids that differ as they were given and are the same as float32."""
+    if given.dtype.kind not in 'iuf':  # of text and objects it is not known what makes them differ
+        return
+    _, first, group = np.unique(rounded, axis=0, return_index=True, return_inverse=True)
+    first = first[np.reshape(group, -1)]
+    differs = (given != given[first]).any(axis=1)
+    if differs.any():
+        row = int(np.argmax(differs))
+        raise errors.CentroidsError(
+            f'centroids: rows {first[row]} and {row} differ by less than float32 tells: subtract '
+            'what they have in common from the feature'
+        )

@@ -1,3 +1,7 @@
+import csv
+import gzip
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -112,6 +116,131 @@ def test_bad_records_are_refused(uri, tmp_path, capsys, features, message):
 def test_what_is_no_tfrecord_is_refused(uri, tmp_path, capsys):
     assert assign(uri, tmp_path / 'rows.txt', 'a,b[0],b[1]\n1,1,1\n') == main.FAILED
     assert 'corrupted record at 0' in capsys.readouterr().err
+
+
+def cut(content):
+    """Of three records, two and what a crash may leave of the third."""
+    size = len(content) // 3
+    return {
+        'eight bytes': content[:8],
+        'eleven bytes': content[:11],
+        'in a header': content[: 2 * size + 5],
+        'in a record': content[: 2 * size + 20],
+        'bytes after the last': content + b'12345678',
+        'gzip in a header': gzip.compress(content[: 2 * size + 5]),
+        'gzip': gzip.compress(content)[:-12],
+        'gzip in its trailer': gzip.compress(content)[:-3],
+        'flipped': content[:20] + bytes([content[20] ^ 1]) + content[21:],
+        'nothing': b'',
+    }
+
+
+@pytest.mark.parametrize('case', cut(b'0' * 99))
+def test_a_damaged_file_of_records_is_refused_and_leaves_no_output(uri, tmp_path, capsys, case):
+    path, output = tmp_path / 'records', tmp_path / 'ids.csv'
+    write_records(path, *[{'a': [1], 'b': [1.0, 1.0]}] * 3)
+    path.write_bytes(cut(path.read_bytes())[case])
+    assert main.main(['assign', uri, str(path), '-o', str(output)]) == main.FAILED
+    error = capsys.readouterr().err
+    assert f'{path} is ' in error
+    assert 'Traceback' not in error
+    assert sorted(left.name for left in tmp_path.iterdir()) == ['centroids', 'records']
+
+
+def test_a_gzip_file_without_records_has_no_ids(uri, tmp_path, capsys):
+    path = tmp_path / 'records'
+    path.write_bytes(gzip.compress(b''))
+    assert main.main(['assign', uri, str(path)]) == main.DONE
+    assert capsys.readouterr().out == 'cluster_id\n'
+
+
+@pytest.mark.parametrize('place', [0, 2])
+def test_a_record_that_is_no_example_is_told(uri, tmp_path, capsys, place):
+    path = tmp_path / 'records'
+    example = tf.train.Example()
+    example.features.feature['a'].float_list.value[:] = [1.0]
+    example.features.feature['b'].float_list.value[:] = [1.0, 1.0]
+    records = [example.SerializeToString()] * 3
+    records[place] = b'\xff\xff'
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(record)
+    assert main.main(['assign', uri, str(path)]) == main.FAILED
+    assert f'{path}, record {place}: it is no tf.Example' in capsys.readouterr().err
+
+
+def test_a_directory_is_told(uri, tmp_path, capsys):
+    assert main.main(['assign', uri, str(tmp_path)]) == main.FAILED
+    assert f'{tmp_path} is a directory, not a file' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('before', [None, 'what was there'])
+def test_a_bad_row_late_in_the_file_leaves_the_output_as_it_was(uri, tmp_path, capsys, before):
+    output = tmp_path / 'ids.csv'
+    if before:
+        output.write_text(before)
+    content = 'a,b[0],b[1]\n' + '1,1,1\n' * 20000 + '1,x,1\n'
+    code = assign(uri, tmp_path / 'rows.csv', content, '-o', str(output))
+    assert code == main.FAILED
+    assert "line 20002, column 'b[0]': 'x' is not a number" in capsys.readouterr().err
+    left = {path.name for path in tmp_path.iterdir()} - {'centroids', 'rows.csv'}
+    assert left == ({'ids.csv'} if before else set())
+    assert not before or output.read_text() == before
+
+
+def test_a_link_to_the_output_stays_one_and_a_device_is_written_to(uri, tmp_path):
+    target, link = tmp_path / 'target.csv', tmp_path / 'ids.csv'
+    link.symlink_to(target)
+    rows = 'a,b[0],b[1]\n1,1,1\n'
+    assert assign(uri, tmp_path / 'rows.csv', rows, '-o', str(link)) == main.DONE
+    assert link.is_symlink()
+    assert target.read_text() == 'cluster_id\n1\n'
+    device = tmp_path / 'device'
+    os.mkfifo(device)
+    reader = os.open(device, os.O_RDONLY | os.O_NONBLOCK)
+    assert assign(uri, tmp_path / 'rows.csv', rows, '-o', str(device)) == main.DONE
+    assert os.read(reader, 100) == b'cluster_id\n1\n'
+    os.close(reader)
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ('a,b[0],b[1],b[0]\n1,1,1,9\n', "column 'b[0]' is 2 times on line 1"),
+        ('a,b[0],b[1]\n1,1,1\n1,\0,1\n', 'line 3: there is a NUL byte in it'),
+        ('a,b[0],b[1]\n1,1,1\n"1,1,1\n1,1,1\n', 'from line 3 on: unexpected end of data; is a'),
+        ('a,b[0],b[1]\n1,1,1\n' + '1' * 200000 + ',1,1\n', 'from line 3 on: field larger than'),
+        ('a,b[0],b[1]\n1,"1"x,1\n', "from line 2 on: ',' expected after '\"'"),
+        ('a,b[0],b[1]\n1,1,1\n1,1,-1e39\n', "line 3, column 'b[1]': -1e+39 is too large for float"),
+        ('a,b[0],b[1]\n1,1,\udcff\n', "can't decode byte 0xff"),
+    ],
+)
+def test_csv_that_cannot_be_meant_is_refused_without_a_traceback(
+    uri, tmp_path, capsys, content, message
+):
+    path = tmp_path / 'rows.csv'
+    path.write_bytes(content.encode('utf-8', 'surrogateescape'))
+    assert main.main(['assign', uri, str(path)]) == main.FAILED
+    error = capsys.readouterr().err
+    assert error.startswith(f'tfx-kmeans assign: {path}')
+    assert message in error
+
+
+def test_columns_that_are_not_of_the_clustering_may_repeat(uri, tmp_path, capsys):
+    content = 'other,a,b[0],b[1],other\n5,1,1,1,6\n'
+    assert assign(uri, tmp_path / 'rows.csv', content) == main.DONE
+    assert capsys.readouterr().out == 'cluster_id\n1\n'
+
+
+@pytest.mark.parametrize('prefix', ['=cmd|calc', '+1', '-1', '@SUM', '\t=1'])
+def test_a_prefix_cannot_become_a_formula(tmp_path, capsys, prefix):
+    clustering = Clustering.from_array([[0.0], [1.0]], ['a'], output_prefix=prefix)
+    clustering.write(str(tmp_path / 'centroids'))
+    code = assign(str(tmp_path / 'centroids'), tmp_path / 'rows.csv', 'a\n1\n', '--distance')
+    assert code == main.DONE
+    header, row = csv.reader(capsys.readouterr().out.splitlines())
+    assert header == [f"'{prefix}_id", f"'{prefix}_distance"]
+    assert row == ['1', '0.0']
 
 
 def test_a_file_that_is_not_there_is_told(uri, tmp_path, capsys):

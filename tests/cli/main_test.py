@@ -5,10 +5,11 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from support import building
+from support import building, evaluations
 from tfx_kmeans import Clustering, artifacts, report
 from tfx_kmeans.cli import main
 
@@ -132,6 +133,18 @@ def test_a_report_is_written_of_a_real_artifact(fitted, tmp_path, capsys):
     assert main.main(['report', uri, '--output', str(path)]) == main.DONE
     assert capsys.readouterr().out == f'{path}\n'
     assert path.read_text() == report.render(Clustering.read(uri))
+
+
+def test_a_report_on_an_evaluation_of_other_centroids_is_refused(tmp_path, capsys):
+    ours, other = (Clustering.from_array(np.eye(3)[:, :2] + i, ['a', 'b']) for i in range(2))
+    ours.write(str(tmp_path / 'ours'))
+    evaluations.make(clustering_fingerprint=other.fingerprint).write(str(tmp_path / 'judged'))
+    arguments = ['--evaluation', str(tmp_path / 'judged'), '-o', str(tmp_path / 'report.html')]
+    assert main.main(['report', str(tmp_path / 'ours'), *arguments]) == main.FAILED
+    assert 'evaluation and clustering do not belong together' in capsys.readouterr().err
+    assert not (tmp_path / 'report.html').exists()
+    other.write(str(tmp_path / 'other'))
+    assert main.main(['report', str(tmp_path / 'other'), *arguments]) == main.DONE
 
 
 def test_every_command_reaches_what_is_not_on_the_disk(capsys):

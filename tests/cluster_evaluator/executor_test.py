@@ -385,6 +385,19 @@ def test_failed_thresholds_are_in_the_log_and_in_the_artifact(
     assert failed == 'min_silhouette, max_unplaced_share'
 
 
+def test_a_blessing_without_any_threshold_is_warned_of(transformed, fitted, tmp_path, caplog):
+    with caplog.at_level('WARNING'):
+        evaluation, _ = run_evaluator(tmp_path, transformed, fitted['centroids'])
+    assert evaluation.blessed
+    assert 'ClusterEvaluator was given no threshold: it blesses whatever comes' in caplog.text
+
+
+def test_the_evaluation_knows_what_was_judged(fitted, evaluated):
+    evaluation, _ = evaluated
+    fingerprint = Clustering.read(fitted['centroids'].uri).fingerprint
+    assert evaluation.clustering_fingerprint == fingerprint
+
+
 def test_key_figures_are_custom_properties(evaluated):
     made, artifacts = evaluated
     artifact = artifacts['evaluation']

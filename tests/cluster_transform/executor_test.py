@@ -98,6 +98,17 @@ def test_upstream_features_are_unchanged_and_ids_and_distances_are_added(
     np.testing.assert_allclose(after['cluster_distance'], distances, rtol=1e-4, atol=1e-4)
 
 
+def test_a_link_where_transform_keeps_its_files_is_not_followed(raw, transformed, fitted, tmp_path):
+    victim = tmp_path / 'victim'
+    victim.mkdir()
+    (victim / 'precious').write_text('kept')
+    (tmp_path / 'transform_graph').mkdir()
+    (tmp_path / 'transform_graph' / '.temp_path').symlink_to(victim)
+    with pytest.raises(ValueError, match=r'\.temp_path is a symbolic link to .*victim, and is not'):
+        run(tmp_path, raw, transformed['transform_graph'], [fitted['centroids']])
+    assert [path.name for path in victim.iterdir()] == ['precious']
+
+
 def test_sparse_upstream_features_stay_sparse(clustered):
     spec = tft.TFTransformOutput(clustered['transform_graph'].uri).transformed_feature_spec()
     assert isinstance(spec['tags'], tf.io.VarLenFeature)

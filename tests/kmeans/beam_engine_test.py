@@ -105,6 +105,18 @@ def test_standardised_clusters_and_progress(transformed, tmp_path, caplog):
     assert sorted(left) == ['centroids.npy', 'clustering.json']
 
 
+def test_a_link_where_the_job_keeps_its_files_is_not_followed(transformed, tmp_path):
+    victim = tmp_path / 'victim'
+    victim.mkdir()
+    (victim / 'precious').write_text('kept')
+    (tmp_path / 'centroids').mkdir()
+    (tmp_path / 'centroids' / '.temp_path').symlink_to(victim)
+    options = OPTIONS | {'engine': 'beam', 'max_passes': 1}
+    with pytest.raises(ValueError, match=r'\.temp_path is a symbolic link to .*victim, and is not'):
+        building.run_kmeans(tmp_path, *transformed.values(), **options)
+    assert [path.name for path in victim.iterdir()] == ['precious']
+
+
 def test_a_number_of_clusters_is_chosen_by_what_the_engine_in_one_process_says_of_it(
     transformed, tmp_path
 ):

@@ -84,6 +84,21 @@ def partial(transformed, tmp_path_factory):
     return run_kmeans(directory, *transformed.values(), **options)
 
 
+def test_the_artifact_says_what_the_fit_was_told_of_missing_values(
+    transformed, fitted, partial, tmp_path
+):
+    def told(artifact):
+        clustering = Clustering.read(artifact.uri)
+        return clustering.fit_missing, clustering.missing
+
+    assert told(fitted['centroids']) == ('drop', 'drop')
+    assert told(partial['centroids']) == ('partial', 'partial')
+    for engine in ('tensorflow', 'beam'):
+        options = {'features': '["x"]', 'missing': 'error', 'engine': engine}
+        outputs = run_kmeans(tmp_path / engine, *transformed.values(), **options)
+        assert told(outputs['centroids']) == ('error', 'drop')
+
+
 def matrix_of(transformed, split):
     data = parse_examples(
         transformed['transformed_examples'], split, transformed['transform_graph']

@@ -36,16 +36,16 @@ def test_missing_data_is_named_last_and_nothing_runs_after_it(tmp_path):
 def test_a_wrong_feature_of_imported_examples_is_named_last(tmp_path, transformed):
     store = stores.DirectoryStore(tmp_path / 'store')
     examples, graph = transformed['transformed_examples'], transformed['transform_graph']
-    store.upload(examples.uri, 's3://old/examples')
-    store.upload(graph.uri, 's3://old/graph')
+    store.upload(examples.uri, 'minio://bucket/old/examples')
+    store.upload(graph.uri, 'minio://bucket/old/graph')
     importers = [
         tfx.dsl.Importer(
-            source_uri='s3://old/examples',
+            source_uri='minio://bucket/old/examples',
             artifact_type=standard_artifacts.Examples,
             properties={'split_names': examples.split_names},
         ).with_id('OldExamples'),
         tfx.dsl.Importer(
-            source_uri='s3://old/graph', artifact_type=standard_artifacts.TransformGraph
+            source_uri='minio://bucket/old/graph', artifact_type=standard_artifacts.TransformGraph
         ).with_id('OldGraph'),
     ]
     kmeans = KMeans(

@@ -130,7 +130,7 @@ def test_resources_of_tfx_and_ours_are_laid_over_each_other(tmp_path):
 def test_kubernetes_settings_are_the_second_document_by_executor(tmp_path):
     settings = Settings(
         node_selector={'pool': 'gpu'},
-        tolerations=[Toleration('nvidia.com/gpu', effect='NoSchedule', seconds=60)],
+        tolerations=[Toleration('nvidia.com/gpu', effect='NoExecute', seconds=60)],
         secrets=[SecretEnv('s3', {'key': 'AWS_ACCESS_KEY_ID'}), SecretVolume('tls', '/tls')],
         volumes=[PersistentVolume('trips', '/data')],
         pull_secrets=['registry'],
@@ -146,7 +146,7 @@ def test_kubernetes_settings_are_the_second_document_by_executor(tmp_path):
                 {
                     'key': 'nvidia.com/gpu',
                     'operator': 'Exists',
-                    'effect': 'NoSchedule',
+                    'effect': 'NoExecute',
                     'tolerationSeconds': 60,
                 }
             ],
@@ -265,13 +265,15 @@ def test_nothing_is_written_when_a_pipeline_is_refused(tmp_path):
 def test_several_centroids_are_several_inputs(tmp_path):
     types = tfx.types.standard_artifacts
     imported = {
-        kind.__name__: tfx.dsl.Importer(source_uri=f'gs://b/{kind.__name__}', artifact_type=kind)
+        kind.__name__: tfx.dsl.Importer(
+            source_uri=f'minio://bucket/{kind.__name__}', artifact_type=kind
+        )
         .with_id(kind.__name__)
         .outputs['result']
         for kind in (types.Examples, types.Schema, types.TransformGraph)
     }
     centroids = [
-        tfx.dsl.Importer(source_uri=f'gs://b/{i}', artifact_type=Centroids)
+        tfx.dsl.Importer(source_uri=f'minio://bucket/{i}', artifact_type=Centroids)
         .with_id(f'centroids-{i}')
         .outputs['result']
         for i in range(2)

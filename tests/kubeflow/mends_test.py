@@ -1,20 +1,25 @@
 """Each thing that TFX's compiler gets wrong: that it does, and that it is mended."""
 
+import concurrent.futures
 import json
 import re
+import threading
 
 import pytest
 import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx import v1 as tfx
+from tfx.dsl.experimental.conditionals import conditional
 from tfx.orchestration.kubeflow.v2 import compiler_utils
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils
+from tfx.types.channel import ChannelWrappedPlaceholder
 
 from support import pipelines
-from support.custom_nodes import Compare, Measure, Measured, Produce
-from tfx_kmeans import versions
-from tfx_kmeans.kubeflow import mends
+from support.custom_nodes import Compare, Consume, Measure, Measured, Produce
+from tfx_kmeans import kubeflow, versions
+from tfx_kmeans.errors import PipelineError
+from tfx_kmeans.kubeflow import conditions, mends
 
 RuntimeParameter = tfx.dsl.experimental.RuntimeParameter
 
@@ -65,7 +70,7 @@ def test_compiler_is_as_it_was_after_compiling_and_after_a_failure(tmp_path):
     assert compiler_utils.get_artifact_schema is before
 
     def fail_within():
-        with mends.patched_compiler():
+        with mends.compiling(measuring()):
             assert compiler_utils.get_artifact_schema is not before
             raise OSError('disk full')
 
@@ -78,7 +83,7 @@ def test_compiler_is_patched_for_lines_of_tfx_that_need_it_alone(monkeypatch):
     before = compiler_utils.get_artifact_schema
     for installed, patched in (('1.16.0', True), ('1.21.0', True), ('1.22.0', False)):
         monkeypatch.setattr(versions, '_installed', {'tfx': installed}.get)
-        with mends.patched_compiler():
+        with mends.compiling(measuring()):
             assert (compiler_utils.get_artifact_schema is not before) == patched
 
 
@@ -127,6 +132,84 @@ def test_condition_names_the_input_that_the_node_consumes(tmp_path):
         key, inputs = condition_and_inputs(pipelines.compile_ours(tmp_path, pipeline).spec)
         assert key == 'verdict'
         assert inputs == {'trained', 'verdict'}
+
+
+STRANGE = 'it\'s "ok" \\ {{workflow.name}}\n'
+
+
+def strange_condition():
+    produce = Produce()
+    blessing = produce.outputs['blessing'].future()[0]
+    with tfx.dsl.Cond(blessing.custom_property("why'") == STRANGE):
+        consume = Consume(verdict=produce.outputs['blessing'])
+    return pipelines.make(produce, consume)
+
+
+def test_stock_compiler_breaks_conditions_on_strings_with_quotes():
+    spec = pipelines.compile_stock(strange_condition())
+    with pytest.raises(ValueError, match='syntax error'):
+        conditions.check(spec['root']['dag']['tasks']['Consume']['triggerPolicy']['condition'])
+
+
+def test_condition_compares_with_the_string_as_it_was_given(tmp_path):
+    spec = pipelines.compile_ours(tmp_path, strange_condition()).spec
+    condition = spec['root']['dag']['tasks']['Consume']['triggerPolicy']['condition']
+    told = pipeline_spec_pb2.ExecutorInput()
+    artifact = told.inputs.artifacts['verdict'].artifacts.add()
+    artifact.metadata.update({"why'": STRANGE})
+    assert conditions.holds(condition, told)
+    artifact.metadata.update({"why'": STRANGE[:-1]})
+    assert not conditions.holds(condition, told)
+
+
+def remembered(pipeline):
+    """What a pipeline has that its compilation could change."""
+    return [
+        (
+            node.id,
+            {name: id(channel) for name, channel in node.inputs.items()},
+            dict(node.exec_properties),
+            [
+                part.key
+                for predicate in conditional.get_predicates(node, pipeline.dsl_context_registry)
+                for part in predicate.traverse()
+                if isinstance(part, ChannelWrappedPlaceholder)
+            ],
+        )
+        for node in pipeline.components
+    ]
+
+
+def test_a_pipeline_is_as_it_was_after_it_was_compiled_validated_or_refused(tmp_path):
+    pipeline = pipelines.conditional()
+    before = remembered(pipeline)
+    assert before[1][-1] == ['_Produce.blessing']
+    pipelines.compile_ours(tmp_path, pipeline)
+    kubeflow.validate(pipeline)
+    assert remembered(pipeline) == before
+    pipeline.pipeline_info.pipeline_name = 'A_name'
+    with pytest.raises(PipelineError):
+        kubeflow.validate(pipeline)
+    assert remembered(pipeline) == before
+
+
+def test_pipelines_compile_in_several_threads_at_once_and_leave_the_compiler_as_it_was(tmp_path):
+    before = compiler_utils.get_artifact_schema, compiler_utils.placeholder_to_cel
+    shared = pipelines.conditional()
+    expected = pipelines.compile_ours(tmp_path, shared).spec
+    start = threading.Barrier(8)
+
+    def compile_one(number):
+        (directory := tmp_path / str(number)).mkdir()
+        start.wait()
+        if number % 2:
+            return pipelines.compile_ours(directory, shared).spec == expected
+        made = pipelines.compile_ours(directory, measuring()).spec
+        return 'properties' in json.dumps(made['components']['Measure'])
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(compile_one, range(8)))
+    assert (compiler_utils.get_artifact_schema, compiler_utils.placeholder_to_cel) == before
 
 
 def test_stock_compiler_makes_numbers_of_booleans():

@@ -1,6 +1,7 @@
 """The backend's contract, on quick nodes: what they are given, and what is taken from them."""
 
 import json
+import os
 
 import pytest
 
@@ -58,7 +59,13 @@ def test_a_node_sees_nothing_that_another_left_beside_its_outputs(rehearse):
 
 @pytest.mark.parametrize(
     ('backend', 'logs', 'beside'),
-    [('2.0', False, False), ('2.4.1', False, False), ('2.5', True, False), ('2.15', True, True)],
+    [
+        ('2.0', False, False),
+        ('2.4.1', False, False),
+        ('2.5', True, False),
+        ('2.15', True, True),
+        ('2.17', True, True),
+    ],
 )
 def test_a_node_is_told_what_its_backend_tells(rehearse, backend, logs, beside):
     result, _ = rehearse(
@@ -205,6 +212,55 @@ while not os.path.exists({other!r}):
     assert set(rehearse(nodes, jobs=2)[0].seconds) == {'A', 'B'}
 
 
+def test_a_node_gets_no_secret_of_the_host_and_no_home_of_a_user(rehearse, monkeypatch, tmp_path):
+    monkeypatch.setenv('AWS_SECRET_ACCESS_KEY', 'secret')
+    monkeypatch.setenv('KFP_TOKEN', 'secret')
+    node = handmade.node('print(json.dumps(dict(os.environ)))')
+    result, _ = rehearse({'A': node}, env={'ASKED_FOR': 'yes'})
+    environment = json.loads((result.logs / 'A.log').read_text())
+    assert 'secret' not in environment.values()
+    assert environment['ASKED_FOR'] == 'yes'
+    assert environment['HOME'] == str(tmp_path / 'work/nodes/A/home')
+    assert environment['PATH'] == os.environ['PATH']
+
+
+@pytest.mark.parametrize('name', ['..', '../../elsewhere', '.', '/tmp/a', 'a/b'])
+def test_names_of_nodes_cannot_leave_the_work_directory(rehearse, tmp_path, name):
+    (tmp_path / 'work' / 'mine').mkdir(parents=True)
+    with pytest.raises(ValueError, match='a node id takes letters, digits and hyphens alone'):
+        rehearse({name: handmade.node('')})
+    assert (tmp_path / 'work' / 'mine').exists()
+
+
+@pytest.mark.parametrize('name', ['..', '../../../elsewhere', '/tmp/a'])
+def test_names_of_outputs_and_pipelines_cannot_leave_the_work_directory(rehearse, name):
+    with pytest.raises(ValueError, match='cannot be a part of a URI'):
+        rehearse({'A': handmade.node('', outputs=(name,))})
+
+
+def test_the_name_of_a_pipeline_cannot_leave_the_work_directory(tmp_path):
+    fields = {'pipelineInfo': {'name': '../../elsewhere'}}
+    path = handmade.write(tmp_path / 'p.yaml', {'A': handmade.node('')}, **fields)
+    with pytest.raises(ValueError, match=r"'../../elsewhere' is no name of a pipeline"):
+        local_run(path)
+
+
+def test_a_uri_that_a_node_gives_cannot_leave_the_store(rehearse):
+    leave = """
+leave(artifacts={'model': {'artifacts': [{'uri': outputs('model')['uri'] + '/../../../../../x'}]}})
+"""
+    with pytest.raises(errors.NodeFailedError, match=r'leads out of where it is by "\.\."'):
+        rehearse({'A': handmade.node(leave)})
+
+
+def test_an_import_from_another_bucket_fails_as_the_launcher_fails_it(rehearse):
+    nodes = {'Importer': handmade.importer({'constant': 's3://models/old'})}
+    with pytest.raises(errors.NodeFailedError, match="Importer: it imports 's3://models/old'"):
+        rehearse(nodes)
+    result, _ = rehearse(nodes, backend='2.5')
+    assert result.outputs['Importer']['model'].uri == 's3://models/old'
+
+
 def test_environment_comes_from_the_pipeline_and_from_the_caller(rehearse):
     node = handmade.node("print(os.environ['ONE'], os.environ['TWO'])")
     node['executor']['container']['env'] = [{'name': 'ONE', 'value': '1'}]
@@ -254,6 +310,7 @@ def test_what_is_imported_comes_from_the_store_with_its_metadata(rehearse, tmp_p
         {'old': {'parameterType': 'STRING'}},
         {'old': 's3://models/old'},
         store=store,
+        pipeline_root='s3://models/runs',
     )
     weights, told = (result.logs / 'Trainer.log').read_text().splitlines()
     assert weights == '4 5 6'
@@ -270,7 +327,7 @@ def test_an_import_of_nothing_fails_the_node_that_wants_it(rehearse, tmp_path):
     }
     place = tmp_path / 'work' / 'store' / 's3' / 'models' / 'old'
     with pytest.raises(errors.NodeFailedError, match=f'Trainer: .*nothing is at {place}'):
-        rehearse(nodes)
+        rehearse(nodes, pipeline_root='s3://models/runs')
 
 
 def test_placeholders_are_filled_as_the_launcher_fills_them(rehearse):
@@ -298,7 +355,7 @@ def test_a_node_that_relies_on_the_entrypoint_of_its_image_is_refused(rehearse):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'backend': '1.8'}, "backend must be a version such as '2.5' or '2.15', got '1.8'"),
+        ({'backend': '1.8'}, "backend must be a version such as '2.5' or '2.17', got '1.8'"),
         ({'jobs': 0}, 'jobs must be at least 1, got 0'),
         ({'pipeline_root': '/tmp/root'}, "pipeline_root must begin with .*; got '/tmp/root'"),
     ],

@@ -30,7 +30,7 @@ def tell(root, uri=EXAMPLES, **options):
     return invocations.Invocation(component, {'examples': uri}, root, metadata=METADATA, **options)
 
 
-@pytest.mark.parametrize('version', ['2.0', '2.5', '2.15'])
+@pytest.mark.parametrize('version', ['2.0', '2.5', '2.15', '2.17'])
 def test_an_open_source_backend_gets_uris_and_properties_that_it_takes(root, version):
     invocation = tell(root, version=version)
     run_executor.run(invocation.arguments())
@@ -73,6 +73,14 @@ def test_vertex_gets_just_what_the_container_of_tfx_gives_it(root):
 
 def _run_tfx(arguments):
     kubeflow_v2_run_executor.main(kubeflow_v2_run_executor._parse_flags(arguments))
+
+
+def test_an_output_that_a_component_left_empty_is_there_for_the_launcher(root):
+    invocation = invocations.Invocation(nodes.Save(), {}, root)
+    run_executor.run(invocation.arguments())
+    outputs = root / invocations.TASK_ROOT.replace('://', '/', 1)
+    assert list((outputs / 'nothing').iterdir()) == []
+    assert (outputs / 'model/Format-Serving/saved_model.pb').exists()
 
 
 def test_a_scheme_can_be_left_to_the_component(root, monkeypatch):

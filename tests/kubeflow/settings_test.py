@@ -30,12 +30,12 @@ def test_no_settings_ask_for_nothing():
     assert kubernetes.executor_config(settings) == {}
 
 
-def test_retries_have_a_delay_that_doubles():
+def test_retries_have_a_delay_that_doubles_and_a_week_for_all_of_them():
     assert Settings(retries=3, retry_delay=1.5).retry_policy() == {
         'maxRetryCount': 3,
         'backoffDuration': '1.5s',
         'backoffFactor': 2.0,
-        'backoffMaxDuration': '3600s',
+        'backoffMaxDuration': '604800s',
     }
 
 
@@ -71,13 +71,41 @@ WRONG = {
     'claim twice': (
         {'volumes': [PersistentVolume('c', '/a'), PersistentVolume('c', '/b')]},
         ValueError,
-        "volumes mounts 'c' 2 times; a pod can mount it once",
+        "volumes and secrets mount 'c' 2 times; a pod can mount it once",
     ),
     'secret twice': (
         {'secrets': [SecretVolume('s', '/a'), SecretVolume('s', '/b')]},
         ValueError,
-        "secrets mounts 's' 2 times",
+        "volumes and secrets mount 's' 2 times",
     ),
+    'secret and claim of one name': (
+        {'volumes': [PersistentVolume('c', '/a')], 'secrets': [SecretVolume('c', '/b')]},
+        ValueError,
+        "mount 'c' 2 times.* a secret and a claim cannot have one name",
+    ),
+    'path twice': (
+        {'volumes': [PersistentVolume('c', '/a/b/'), PersistentVolume('d', '/a/b')]},
+        ValueError,
+        "are mounted at '/a/b' together",
+    ),
+    'path of the backend': (
+        {'volumes': [PersistentVolume('c', '/gcs/bucket')]},
+        ValueError,
+        "'c' cannot be mounted at '/gcs/bucket': the backend has the volumes",
+    ),
+    'volume of the backend': (
+        {'volumes': [PersistentVolume('s3-scratch', '/a')]},
+        ValueError,
+        "'s3-scratch' cannot be mounted at '/a'",
+    ),
+    'name of a variable': ({'env': {'A B=': '1'}}, ValueError, "name in env .* not 'A B='"),
+    'label': ({'node_selector': {'a b': ''}}, ValueError, "label in node_selector .* not 'a b'"),
+    'value of a label': (
+        {'node_selector': {'pool': 'big one'}},
+        ValueError,
+        "the value of pool in node_selector must be .*, not 'big one'",
+    ),
+    'pull secret': ({'pull_secrets': ['A_b']}, ValueError, "name in pull_secrets .* not 'A_b'"),
 }
 
 
@@ -94,6 +122,16 @@ def test_wrong_settings_are_refused_by_name_and_value(case):
         (lambda: Toleration(operator='In'), "operator of a Toleration must be .* not 'In'"),
         (lambda: Toleration(effect='Never'), "effect of a Toleration must be .* not 'Never'"),
         (lambda: Toleration('key', value='v'), "takes no value, not 'v'"),
+        (lambda: Toleration(operator='Equal'), 'needs a key, whose value it equals'),
+        (lambda: Toleration('a b'), "key of a Toleration must be .* not 'a b'"),
+        (lambda: Toleration('a', 'Equal', 'b c'), "value of a Toleration must be .* not 'b c'"),
+        (lambda: Toleration(seconds=60), 'seconds of a Toleration, 60, go with effect NoExecute'),
+        (lambda: Toleration(seconds=1.5), 'seconds of a Toleration must be an int, not 1.5'),
+        (lambda: SecretEnv('s', {'a b': 'A'}), "key of a secret must be .* not 'a b'"),
+        (lambda: SecretEnv('s', {'a': '1A'}), "variables of a SecretEnv must be .* not '1A'"),
+        (lambda: SecretVolume('s.t', '/a'), "secret of a SecretVolume must be .* not 's.t'"),
+        (lambda: SecretVolume('s', '/'), "a directory below / without a colon, not '/'"),
+        (lambda: PersistentVolume('c', '/a:b'), "a directory below / .*, not '/a:b'"),
         (lambda: SecretEnv('', {'a': 'A'}), "secret of a SecretEnv must be .* not ''"),
         (lambda: SecretEnv('s', {}), 'variables of a SecretEnv must name at least one'),
         (lambda: SecretVolume('s', 'etc'), "mount_path must be an absolute path, not 'etc'"),

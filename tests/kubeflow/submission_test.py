@@ -13,7 +13,7 @@ import kfp_server_api
 import pytest
 import yaml
 
-from support import kubeflow_backend, packages
+from support import handmade, kubeflow_backend, packages
 from tfx_kmeans import versions
 from tfx_kmeans.errors import PipelineError
 from tfx_kmeans.kubeflow import submission
@@ -181,7 +181,68 @@ def test_a_schedule_that_is_refused_leaves_the_old_one(submit, backend, package)
     first = submit(package, cron='0 2 * * *')
     with pytest.raises(RuntimeError, match=r'400 .* 25 out of range'):
         submit(package, cron='0 25 * * *')
-    assert set(backend.recurring_runs) == {first.recurring_run_id}
+    assert statuses(backend) == {first.recurring_run_id: 'ENABLED'}
+
+
+def test_no_two_schedules_are_at_work_although_the_old_one_cannot_be_deleted(
+    submit_with, backend, package, caplog, capfd
+):
+    first = submit_with(package, cron='0 2 * * *')
+    backend.failing = [('DELETE', first.recurring_run_id)]
+    second = submit_with(package, cron='0 3 * * *')
+    told = caplog.text + capfd.readouterr().err
+    assert 'The earlier schedule is disabled and still there: ' in told
+    assert statuses(backend) == {
+        first.recurring_run_id: 'DISABLED',
+        second.recurring_run_id: 'ENABLED',
+    }
+    # the next submission puts that right
+    backend.failing = []
+    third = submit_with(package, cron='0 4 * * *')
+    assert statuses(backend) == {third.recurring_run_id: 'ENABLED'}
+
+
+def statuses(backend):
+    return {key: recurring['status'] for key, recurring in backend.recurring_runs.items()}
+
+
+def test_a_schedule_that_cannot_be_disabled_stays_the_only_one(submit, backend, package):
+    first = submit(package, cron='0 2 * * *')
+    backend.failing = [('POST', ':disable')]
+    with pytest.raises(RuntimeError, match=r'refused disabling the earlier schedule .* 500'):
+        submit(package, cron='0 3 * * *')
+    assert statuses(backend) == {first.recurring_run_id: 'ENABLED'}
+
+
+def test_a_schedule_that_cannot_be_enabled_again_is_told(submit, backend, package):
+    first = submit(package, cron='0 2 * * *')
+    backend.failing = [('POST', 'recurringruns'), ('POST', ':enable')]
+    told = f'refused scheduling runs.* the earlier schedule {first.recurring_run_id} is disabled'
+    with pytest.raises(RuntimeError, match=told):
+        submit(package, cron='0 3 * * *')
+
+
+def test_the_old_schedule_is_found_among_hundreds(submit_with, backend, package):
+    first = submit_with(package, cron='0 2 * * *')
+    old = backend.recurring_runs.pop(first.recurring_run_id)
+    others = {
+        f'id-{number}': {**old, 'recurring_run_id': f'id-{number}', 'display_name': f'{number}'}
+        for number in range(230)
+    }
+    backend.recurring_runs |= {**others, first.recurring_run_id: old}
+    second = submit_with(package, cron='0 3 * * *')
+    assert set(backend.recurring_runs) == {*others, second.recurring_run_id}
+
+
+def test_a_version_is_found_among_hundreds(submit, backend, package):
+    first = submit(package, run=False)
+    version = only(backend.versions)
+    for number in range(230):
+        key = f'id-{number}'
+        fields = {'pipeline_version_id': key, 'display_name': key, 'description': key}
+        backend.versions[key] = {**version, **fields}
+    assert submit(package, run=False) == first
+    assert backend.uploads == 1
 
 
 def test_the_end_of_a_run_is_waited_for(submit_with, backend, package):
@@ -217,6 +278,23 @@ def test_a_failed_node_without_a_message_is_named_all_the_same(submit, backend, 
     backend.script = [{'state': 'FAILED', 'run_details': {'task_details': details}}]
     with pytest.raises(RuntimeError, match='FAILED: KMeans: see its log, the API has no message: '):
         submit(package, wait=60)
+
+
+def test_tasks_of_backends_after_the_metadata_store_are_read(submit_with, backend, package):
+    def native(name, task_id, state, message=None, **fields):
+        told = message and {'message': message}
+        return {'name': name, 'task_id': task_id, 'state': state, 'status_metadata': told} | fields
+
+    tasks = [
+        native('root', '1', 'FAILED', 'child failed'),
+        native('KMeans', '2', 'FAILED', parent_task_id='1'),
+        native('pod', '3', 'FAILED', 'out of memory', parent_task_id='2'),
+        native('Trainer', '4', 'SKIPPED', parent_task_id='1'),
+    ]
+    backend.script = [{'state': 'FAILED', 'tasks': tasks}]
+    with pytest.raises(RuntimeError, match=f'FAILED: KMeans: out of memory: {backend.url}'):
+        submit_with(package, wait=60)
+    assert backend.views == {'FULL'}
 
 
 def test_a_run_that_failed_before_its_nodes_says_why(submit, backend, package):
@@ -307,6 +385,17 @@ def test_what_the_backend_would_refuse_is_not_sent(submit, backend, package, cha
     with pytest.raises(PipelineError, match='|'.join(changes)):
         submit(package)
     assert backend.pipelines == {}
+
+
+def test_an_import_is_checked_against_the_root_of_the_run(submit, backend, tmp_path):
+    path = handmade.write(
+        tmp_path / 'warm.yaml', {'warm': handmade.importer({'constant': 's3://a/model'})}
+    )
+    with pytest.raises(PipelineError, match=r'imports .s3://a/model., and the backend reads'):
+        submit(path, parameters={}, pipeline_root='s3://b/root')
+    assert backend.pipelines == {}
+    submit(path, parameters={}, pipeline_root='s3://a/root')
+    assert len(backend.runs) == 1
 
 
 def test_a_job_for_vertex_is_not_sent(submit, tmp_path):

@@ -176,6 +176,22 @@ ON_OPEN_SOURCE_BACKENDS = {
         'My_node: a node id takes letters, digits and hyphens alone',
         "use .with_id('My-node')",
     ),
+    'digit': (
+        lambda: pipelines.make(Produce().with_id('1a')),
+        '1a: a node id takes letters, digits and hyphens alone, begins with a letter',
+        "use .with_id('node-1a')",
+    ),
+    'tag in a constant': (
+        lambda: pipelines.make(Produce(word='{{inputs.parameters.x}}')),
+        'Produce: its task holds {{inputs.parameters.x}}, which Argo fills in or stumbles over',
+    ),
+    'import from another bucket': (
+        lambda: pipelines.make(
+            tfx.dsl.Importer('minio://b/m', artifact_type=standard_artifacts.Model).with_id('warm')
+        ),
+        "warm: it imports 'minio://b/m', and the backend reads artifacts only from the bucket that "
+        'the run writes to, minio://bucket; copy it there, or choose a pipeline_root',
+    ),
     'dot': (lambda: pipelines.make(Produce().with_id('a.b')), "a.b: a node id", "with_id('a-b')"),
     'root': (lambda: pipelines.make(Produce().with_id('root')), "use .with_id('root-node')"),
     'driver': (
@@ -296,6 +312,7 @@ PARAMETERS = {
     'fraction': ({'number': 2.5}, "parameter 'number' must be an integer, not 2.5"),
     'string': ({'number': 1, 'word': 3}, "parameter 'word' must be a string, not 3"),
     'spelling': ({'number': 1, 'wrd': 'a'}, "'wrd' is none of the pipeline; did you mean 'word'?"),
+    'tag': ({'number': 1, 'word': '{{=1+1}}'}, "parameter 'word' holds {{=1+1}}, which Argo fills"),
     'unknown': ({'number': 1, 'x': 1}, r"it has ['number', 'share', 'word']"),
 }
 
@@ -382,6 +399,36 @@ def unknown_executor(compiled):
     executors['Trainer_executor'] = {}
 
 
+def tag_in_an_argument(compiled):
+    container = compiled.spec['deploymentSpec']['executors']['Consume_executor']['container']
+    container['args'].append('--x={{ workflow.uid }}')
+
+
+def condition_of_wrong_types(compiled):
+    task = compiled.spec['root']['dag']['tasks']['Consume']
+    task['triggerPolicy'] = {'condition': "inputs.artifacts['trained'].artifacts[0].uri == 1.0"}
+
+
+def name_of_a_variable(compiled):
+    container = compiled.spec['deploymentSpec']['executors']['Consume_executor']['container']
+    container['env'] = [{'name': '1A', 'value': ''}]
+
+
+def toleration(compiled):
+    executors = compiled.platforms['kubernetes']['deploymentSpec']['executors']
+    executors['Consume_executor']['tolerations'] = [{'operator': 'Exists', 'value': 'a'}]
+
+
+def claim_of_a_name_that_none_has(compiled):
+    executors = compiled.platforms['kubernetes']['deploymentSpec']['executors']
+    executors['Consume_executor']['pvcMount'] = [{'constant': 'A_b', 'mountPath': '/a'}]
+
+
+def label(compiled):
+    executors = compiled.platforms['kubernetes']['deploymentSpec']['executors']
+    executors['Consume_executor']['nodeSelector'] = {'labels': {'a b': 'c'}}
+
+
 def no_name(compiled):
     compiled.spec['pipelineInfo']['name'] = ''
 
@@ -402,6 +449,12 @@ DAMAGES = {
     ),
     unknown_platform: ("the platform 'nomad' is unknown to the backend; it has kubernetes",),
     unknown_executor: ("Kubernetes settings name the executor 'Trainer_executor'",),
+    tag_in_an_argument: ('Consume_executor: its executor holds {{ workflow.uid }}, which Argo',),
+    condition_of_wrong_types: ('Consume: condition', "'==' does not go with string, double"),
+    name_of_a_variable: ('Consume_executor: each name in env must be', "not '1A'"),
+    toleration: ("Consume_executor: tolerations: a Toleration with operator 'Exists'",),
+    claim_of_a_name_that_none_has: ('Consume_executor: pvcMount: claim', "not 'A_b'"),
+    label: ('Consume_executor: each label in nodeSelector must be', "not 'a b'"),
     no_name: ('pipelineInfo.name is empty; give the pipeline a name',),
 }
 
@@ -414,6 +467,33 @@ def test_compiled_pipelines_that_the_backend_cannot_run_are_refused(compiled, da
     assert len(refused.value.problems) == 1
     for part in DAMAGES[damage]:
         assert part in str(refused.value)
+
+
+def importing(default=None):
+    warm = tfx.dsl.Importer(
+        RuntimeParameter('warm', str, default), artifact_type=standard_artifacts.Model
+    ).with_id('warm')
+    return pipelines.make(warm, Consume(trained=warm.outputs['result']))
+
+
+def test_an_import_by_parameter_is_judged_by_the_value_and_the_root_of_the_run(tmp_path):
+    compiled = pipelines.compile_ours(tmp_path, importing('gs://other/model'))
+    kubeflow.validate(compiled)  # its value is not known yet
+    kubeflow.validate(compiled, parameters={'warm': 'minio://bucket/model'})
+    kubeflow.validate(compiled, parameters={}, pipeline_root='gs://other/root')
+    for parameters, root in (
+        ({}, None),
+        ({'warm': 'minio://bucket-2/model'}, None),
+        ({'warm': 'minio://bucket/model'}, 's3://bucket/root'),
+    ):
+        with pytest.raises(PipelineError, match=r'warm: it imports .*, and the backend reads'):
+            kubeflow.validate(compiled, parameters=parameters, pipeline_root=root)
+
+
+def test_an_import_passes_where_the_root_of_the_run_is_not_known(tmp_path):
+    pipeline = importing('gs://other/model')
+    pipeline.pipeline_info.pipeline_root = str(tmp_path)
+    kubeflow.validate(pipeline, parameters={})
 
 
 def test_a_file_is_validated_without_loading_tfx(compiled, tmp_path):

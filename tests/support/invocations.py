@@ -28,7 +28,7 @@ class Invocation:
         metadata: of each input.
     """
 
-    def __init__(self, component, inputs, root, version='2.15', metadata=None):
+    def __init__(self, component, inputs, root, version='2.17', metadata=None):
         self.root = root
         spec = pipeline_spec_pb2.ComponentSpec()
         told = pipeline_spec_pb2.ExecutorInput()

@@ -8,13 +8,14 @@ import email.parser
 import http.server
 import json
 import re
-import threading
 import urllib.parse
 import uuid
 
 import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
+
+from support import loopback
 
 PREFIX = '/apis/v2beta1/'
 # fields of the API's messages that a client sends; None: any JSON value
@@ -51,7 +52,7 @@ class RefusedError(Exception):
         self.status, self.message = status, message
 
 
-class Backend(http.server.ThreadingHTTPServer):
+class Backend(loopback.Server):
     """The server and what it was given.
 
     Attributes:
@@ -59,29 +60,23 @@ class Backend(http.server.ThreadingHTTPServer):
         token: if set, what requests must bear.
         script: answers to questions for a run, the last one for ever: `state`, `run_details` ...
         interruptions: so many questions for a run fail with 503.
+        views: how much of a run was asked for.
+        failing: method and end of the path of requests that fail with 500.
         page: if set, a login page that stands before everything.
     """
 
-    daemon_threads = True
-
     def __init__(self):
-        super().__init__(('127.0.0.1', 0), Handler)
+        super().__init__(Handler)
         self.pipelines, self.versions, self.experiments = {}, {}, {}
         self.runs, self.recurring_runs = {}, {}
         self.token = self.page = None
         self.forbidden = False
         self.script = [{'state': 'SUCCEEDED'}]
         self.interruptions = 0
+        self.failing = ()
+        self.views = set()
         self.uploads = 0
         self.url = f'http://127.0.0.1:{self.server_port}'
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return super().__enter__()
-
-    def __exit__(self, *error):
-        self.shutdown()
-        super().__exit__(*error)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -130,6 +125,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise RefusedError(403, 'User is not authorized to list pipelines')
 
     def _route(self, path):
+        if any(
+            method == self.command and path.endswith(end) for method, end in self.server.failing
+        ):
+            raise RefusedError(500, f'Internal error: {self.command} {path}')
         for (method, pattern), handle in ROUTES.items():
             match = re.fullmatch(pattern, path)
             if match and method == self.command:
@@ -197,25 +196,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def list_pipelines(self):
         found = self._filtered(self.server.pipelines)
-        return {
-            'pipelines': [
-                p for p in found if p['namespace'] in ('', self.query.get('namespace', ''))
-            ]
-        }
+        namespace = self.query.get('namespace', '')
+        return self._page('pipelines', [p for p in found if p['namespace'] in ('', namespace)])
 
     def list_versions(self, pipeline_id):
         found = self._filtered(self.server.versions)
         chosen = [v for v in found if v['pipeline_id'] == pipeline_id]
-        return {
-            'pipeline_versions': [
-                {k: v for k, v in version.items() if k != 'platform_spec'} for version in chosen
-            ]
-        }
+        if self.query.get('sort_by') == 'created_at desc':
+            chosen.reverse()
+        return self._page('pipeline_versions', [_without(v, 'platform_spec') for v in chosen])
 
     def list_experiments(self):
         found = self._filtered(self.server.experiments)
         namespace = self.query.get('namespace', '')
-        return {'experiments': [e for e in found if e.get('namespace', '') == namespace]}
+        chosen = [e for e in found if e.get('namespace', '') == namespace]
+        return self._page('experiments', chosen)
 
     def create_experiment(self):
         experiment = parse(self.body, EXPERIMENT)
@@ -236,6 +231,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if backend.interruptions:
             backend.interruptions -= 1
             raise RefusedError(503, 'upstream connect error')
+        backend.views.add(self.query.get('view'))
         state = backend.script.pop(0) if len(backend.script) > 1 else backend.script[0]
         return {**backend.runs[run_id], **state}
 
@@ -247,18 +243,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise RefusedError(400, f'mode {recurring_run.get("mode")}')
         recurring_run['hour'] = parse_cron(recurring_run['trigger']['cron_schedule']['cron'])[2]
         recurring_run['recurring_run_id'] = str(uuid.uuid4())
+        recurring_run['status'] = recurring_run['mode'] + 'D'
         self.server.recurring_runs[recurring_run['recurring_run_id']] = recurring_run
-        return {k: v for k, v in recurring_run.items() if k != 'hour'}
+        return _without(recurring_run, 'hour')
 
     def list_recurring_runs(self):
         found = self._filtered(self.server.recurring_runs)
-        return {
-            'recurringRuns': [
-                {k: v for k, v in r.items() if k != 'hour'}
-                for r in found
-                if r['experiment_id'] == self.query['experiment_id']
-            ]
-        }
+        chosen = [r for r in found if r['experiment_id'] == self.query['experiment_id']]
+        return self._page('recurringRuns', [_without(r, 'hour') for r in chosen])
+
+    def set_mode(self, recurring_run_id, mode):
+        recurring_run = self.server.recurring_runs.get(recurring_run_id)
+        if not recurring_run:
+            raise RefusedError(404, f'Recurring run {recurring_run_id} not found')
+        recurring_run['status'] = mode.upper() + 'D'
+        return {}
 
     def delete_recurring_run(self, recurring_run_id):
         if not self.server.recurring_runs.pop(recurring_run_id, None):
@@ -289,7 +288,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 assert predicate['operation'] in (1, 'EQUALS'), predicate
                 assert predicate['key'] == 'display_name', predicate
                 found = [t for t in found if t['display_name'] == predicate['string_value']]
-        return found[: int(self.query.get('page_size', 10))]
+        return found
+
+    def _page(self, name, things):
+        """The page of `things` that the query asks for; one has 200 at most."""
+        start = int(self.query.get('page_token') or 0)
+        end = start + min(int(self.query.get('page_size', 10)), 200)
+        return {name: things[start:end]} | ({'next_page_token': str(end)} if things[end:] else {})
 
 
 ROUTES = {
@@ -303,6 +308,7 @@ ROUTES = {
     ('GET', 'runs/([^/]+)'): Handler.get_run,
     ('POST', 'recurringruns'): Handler.create_recurring_run,
     ('GET', 'recurringruns'): Handler.list_recurring_runs,
+    ('POST', 'recurringruns/([^/:]+):(enable|disable)'): Handler.set_mode,
     ('DELETE', 'recurringruns/([^/]+)'): Handler.delete_recurring_run,
 }
 
@@ -424,6 +430,10 @@ def _cron_values(field, low, high):
             raise RefusedError(400, f'Schedule cron is not a supported format: {part} out of range')
         values |= set(range(start, end + 1, int(step or 1)))
     return values
+
+
+def _without(thing, name):
+    return {key: value for key, value in thing.items() if key != name}
 
 
 def _key(pipeline):

@@ -345,3 +345,105 @@ def test_refinement_is_not_cached():
 def test_outside_a_preprocessing_fn_it_says_where_it_belongs():
     with pytest.raises(ValueError, match=r'inside a preprocessing_fn.*graph\.fit'):
         tfx_kmeans.kmeans_centroids(POINTS, 3)
+
+
+# centroids on their way from the fit to the rows
+
+
+def stretched(seed=0):
+    """Rows of two columns of unequal scale, in which standardising changes the clusters."""
+    points, _ = reference.blobs(seed, k=4)
+    return points * np.float32([1, 1000])
+
+
+WAYS_THAT_KEEP = {
+    'identity': tf.identity,
+    'stop_gradient': tf.stop_gradient,
+    'ensure_shape': lambda centroids: tf.ensure_shape(centroids, [4, 2]),
+    'twice': lambda centroids: tf.identity(tf.stop_gradient(centroids)),
+}
+
+
+@pytest.mark.parametrize('options', [{'standardize': True}, {'distance': 'cosine'}], ids=str)
+def test_the_same_centroids_under_another_name_give_the_same_ids(options, tmp_path):
+    def preprocessing_fn(inputs):
+        x = inputs['x']
+        centroids = tfx_kmeans.kmeans_centroids(x, 4, **options)
+        ids = {'direct': tfx_kmeans.apply_kmeans(x, centroids).ids}
+        for name, way in WAYS_THAT_KEEP.items():
+            ids[name] = tfx_kmeans.apply_kmeans(x, way(centroids)).ids
+        # with a captured tensor instead of an argument
+        ids['captured'] = tf.function(
+            lambda: tfx_kmeans.apply_kmeans(x, tf.identity(centroids)).distances
+        )()
+        ids['distances'] = tfx_kmeans.apply_kmeans(x, centroids).distances
+        return ids
+
+    points = stretched() + np.float32([20, 20000])
+    features, _ = analysis.run(tmp_path, preprocessing_fn, {'x': points})
+    assert len(set(features['direct'])) == 4
+    for name in WAYS_THAT_KEEP:
+        np.testing.assert_array_equal(features[name], features['direct'])
+    np.testing.assert_array_equal(features['captured'], features['distances'])
+
+
+WAYS_THAT_LOSE = {
+    'part': lambda centroids: centroids[:3],
+    'scaled': lambda centroids: centroids * 2,
+    'reordered': lambda centroids: tf.gather(centroids, [1, 0, 3, 2]),
+    'branch': lambda centroids: tf.cond(
+        tf.reduce_sum(centroids) > 0, lambda: centroids + 1, lambda: centroids
+    ),
+}
+
+
+@pytest.mark.parametrize('way', WAYS_THAT_LOSE)
+@pytest.mark.parametrize(
+    ('fit_options', 'options', 'message'),
+    [
+        ({'standardize': True}, {}, 'standardize=True'),
+        ({'standardize': True}, {'distance': 'squared_euclidean'}, 'standardize=True'),
+        ({'distance': 'cosine'}, {}, "distance='cosine'"),
+    ],
+)
+def test_centroids_computed_from_a_fit_that_measured_in_another_way_are_refused(
+    way, fit_options, options, message, tmp_path
+):
+    def preprocessing_fn(inputs):
+        centroids = tfx_kmeans.kmeans_centroids(inputs['x'], 4, **fit_options)
+        changed = WAYS_THAT_LOSE[way](centroids)
+        return {'id': tfx_kmeans.apply_kmeans(inputs['x'], changed, **options).ids}
+
+    with pytest.raises(ValueError, match=f'computed from those that .*{message}'):
+        analysis.run(tmp_path, preprocessing_fn, {'x': stretched()})
+
+
+def test_centroids_given_to_an_inner_function_are_refused_where_they_may_be_standardised(tmp_path):
+    def preprocessing_fn(inputs):
+        centroids = tfx_kmeans.kmeans_centroids(inputs['x'], 4, standardize=True)
+        place = tf.function(lambda given: tfx_kmeans.apply_kmeans(inputs['x'], given).ids)
+        return {'id': place(centroids)}
+
+    with pytest.raises(ValueError, match=r'computed from those that .*standardize=True'):
+        analysis.run(tmp_path, preprocessing_fn, {'x': stretched()})
+
+
+def test_centroids_computed_from_a_fit_that_measured_alike_are_taken_as_they_stand(tmp_path):
+    def preprocessing_fn(inputs):
+        x = inputs['x']
+        centroids = tfx_kmeans.kmeans_centroids(x, 4)
+        directions = tfx_kmeans.kmeans_centroids(x, 4, distance='cosine', name='directions')
+        reordered = tfx_kmeans.apply_kmeans(x, tf.gather(centroids, [3, 2, 1, 0])).ids
+        other = tfx_kmeans.apply_kmeans(x, directions[::-1], distance='cosine').ids
+        return {
+            'id': tfx_kmeans.apply_kmeans(x, centroids).ids,
+            'reordered': reordered,
+            'direction': tfx_kmeans.apply_kmeans(x, directions).ids,
+            'other': other,
+            'constant': tfx_kmeans.apply_kmeans(x, tf.constant([[0.0, 0.0], [9e9, 9e9]])).ids,
+        }
+
+    features, _ = analysis.run(tmp_path, preprocessing_fn, {'x': stretched()})
+    np.testing.assert_array_equal(features['reordered'], 3 - features['id'])
+    np.testing.assert_array_equal(features['other'], 3 - features['direction'])
+    assert set(features['constant']) == {0}

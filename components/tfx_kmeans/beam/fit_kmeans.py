@@ -160,6 +160,7 @@ def to_clustering(fitted, settings, names, widths, output_prefix):
         converged=fitted.converged,
         distance=settings.distance,
         missing=artifacts.missing_when_placed(settings.missing),
+        fit_missing=settings.missing,
         output_prefix=output_prefix,
         standardization=standardization,
     )

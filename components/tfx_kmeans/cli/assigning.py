@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 from tfx.dsl.io import fileio
 
-from tfx_kmeans import artifacts
-from tfx_kmeans.cli import main
+from tfx_kmeans import artifacts, files
+from tfx_kmeans.cli import main, tables
+from tfx_kmeans.cli import records as records_lib
 from tfx_kmeans.transform import features as features_lib
 
 _BATCH_ROWS = 8192
-_GZIP = b'\x1f\x8b'
 
 
 def run(options):
@@ -38,7 +38,7 @@ def run(options):
     batches = itertools.chain(list(itertools.islice(batches, 1)), batches)
     with _output(options.output) as output:
         writer = csv.writer(output, lineterminator='\n')
-        writer.writerow(names)
+        writer.writerow(map(tables.formula_safe, names))
         for batch in batches:
             placed = place(batch)
             writer.writerows(zip(*(placed[name].numpy().tolist() for name in names), strict=True))
@@ -56,19 +56,16 @@ def read_csv(path, clustering):
         float32 `[b, d]`, NaN for an empty field.
 
     Raises:
-        ValueError: a column is not there, or a field is no number: naming line and column.
+        ValueError: the file is no CSV, a column is not there or there twice, or a field is no
+            number or too large for float32: naming line and column.
     """
     with contextlib.nullcontext(sys.stdin) if path == '-' else fileio.open(path, 'r') as file:
-        reader = csv.reader(file)
-        header = [name.strip().removeprefix('\ufeff') for name in next(reader, [])]
-        wanted = clustering.column_names
-        lacking = [name for name in wanted if name not in header]
-        if lacking:
-            raise ValueError(f'{path}: there is no column {lacking[0]!r} on line 1, only {header}')
-        positions = [header.index(name) for name in wanted]
-        lines = ((reader.line_num, row) for row in reader if row)
+        rows = _csv_rows(file, path)
+        _, header = next(rows, (1, []))
+        positions = _positions(header, clustering.column_names, path)
+        lines = ((line, row) for line, row in rows if row)
         while batch := list(itertools.islice(lines, _BATCH_ROWS)):
-            yield _numbers(batch, positions, wanted, path)
+            yield _numbers(batch, positions, clustering.column_names, path)
 
 
 def read_tfrecord(path, clustering):
@@ -82,30 +79,74 @@ def read_tfrecord(path, clustering):
         float32 `[b, d]`, NaN for a feature without values.
 
     Raises:
-        ValueError: a feature is not there or not numeric, or has another number of values.
+        ValueError: the file is no TFRecord file or damaged, a record is no tf.Example, or a feature
+            is not there, not numeric, or has another number of values.
     """
-    with fileio.open(path, 'rb') as file:
-        compression = 'GZIP' if file.read(2) == _GZIP else ''
     spec, start = None, 0
-    for serialized in tf.data.TFRecordDataset(path, compression).batch(_BATCH_ROWS):
+    for serialized in records_lib.batches(path, _BATCH_ROWS):
         spec = spec or _spec(serialized.numpy(), clustering.feature_names, path)
-        parsed = tf.io.parse_example(serialized, spec)
+        parsed = _parse(serialized, spec, path, start)
         widths = zip(clustering.feature_names, clustering.feature_widths, strict=True)
         columns = [_dense(parsed[name], width, name, path, start) for name, width in widths]
         yield np.concatenate(columns, axis=1)
         start += len(serialized)
 
 
+def _csv_rows(file, path):
+    """Yields the rows of a CSV file, each with the number of its last line."""
+    reader = csv.reader(_without_nul(file, path), strict=True)
+    while True:
+        begin = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except (csv.Error, UnicodeDecodeError) as error:
+            hint = '; is a quote open there?' if isinstance(error, csv.Error) else ''
+            raise ValueError(f'{path}, from line {begin} on: {error}{hint}') from error
+        yield reader.line_num, row
+
+
+def _without_nul(file, path):
+    for number, line in enumerate(file, 1):
+        if '\0' in line:  # which csv takes or not, by the version of Python
+            raise ValueError(f'{path}, line {number}: there is a NUL byte in it: it is no text')
+        yield line
+
+
+def _positions(header, wanted, path):
+    """Returns where each of the columns that are wanted is in the header."""
+    header = [name.strip().removeprefix('\ufeff') for name in header]
+    for name in wanted:
+        if name not in header:
+            raise ValueError(f'{path}: there is no column {name!r} on line 1, only {header}')
+        if header.count(name) > 1:
+            raise ValueError(
+                f'{path}: column {name!r} is {header.count(name)} times on line 1: leave one'
+            )
+    return [header.index(name) for name in wanted]
+
+
 def _numbers(batch, positions, names, path):
     """Returns fields of CSV rows, pairs of line number and row, as float32 `[b, d]`."""
     try:
         fields = [[row[position] or 'nan' for position in positions] for _, row in batch]
-        return np.array(fields, np.str_).astype(np.float32)
+        values = np.array(fields, np.str_).astype(np.float64)
     except (IndexError, ValueError):
         for line, row in batch:
             for position, name in zip(positions, names, strict=True):
                 _check_field(row, position, f'{path}, line {line}, column {name!r}')
         raise
+    with np.errstate(over='ignore'):
+        rounded = values.astype(np.float32)
+    too_large = np.isinf(rounded) & np.isfinite(values)
+    if too_large.any():
+        index, column = np.argwhere(too_large)[0]
+        raise ValueError(
+            f'{path}, line {batch[index][0]}, column {names[column]!r}: '
+            f'{values[index, column]:.6g} is too large for float32'
+        )
+    return rounded
 
 
 def _check_field(row, position, place):
@@ -120,8 +161,8 @@ def _check_field(row, position, place):
 def _spec(serialized, names, path):
     """Returns the parsing spec of features by the types that they have in some records."""
     types, seen = {}, set()
-    for record in serialized:
-        features = tf.train.Example.FromString(record).features.feature
+    for number, record in enumerate(serialized):
+        features = records_lib.example(record, path, number).features.feature
         seen.update(features)
         for name in set(names) & set(features) - set(types):
             kind = features[name].WhichOneof('kind')
@@ -138,6 +179,16 @@ def _spec(serialized, names, path):
     )
 
 
+def _parse(serialized, spec, path, start):
+    """Parses records; of one that is no tf.Example the message tells the number."""
+    try:
+        return tf.io.parse_example(serialized, spec)
+    except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # TensorFlow quotes the record
+        for number, record in enumerate(serialized.numpy(), start):
+            records_lib.example(record, path, number)
+        raise
+
+
 def _dense(ragged, width, name, path, start):
     """Returns a ragged feature as float32 `[b, width]`, NaN for a row without values."""
     lengths = ragged.row_lengths().numpy()
@@ -152,11 +203,6 @@ def _dense(ragged, width, name, path, start):
     return dense
 
 
-@contextlib.contextmanager
 def _output(path):
     """Opens a file to write text to, the standard output where `path` is None."""
-    if path is None:
-        yield sys.stdout
-    else:
-        with fileio.open(path, 'w') as file:
-            yield file
+    return contextlib.nullcontext(sys.stdout) if path is None else files.replacing(path)

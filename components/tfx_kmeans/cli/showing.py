@@ -36,7 +36,8 @@ def _facts(clustering):
     )
     yield 'distance', clustering.distance
     yield 'standardised', 'yes' if clustering.standardization else 'no'
-    yield 'missing values', clustering.missing
+    in_fit = f' (fit: {clustering.fit_missing})' if clustering.fit_missing else ''
+    yield 'missing values', f'{clustering.missing}{in_fit}'
     ids = f'{clustering.output_prefix}_id'
     yield 'ids', f'{ids}, {clustering.n_clusters} for a row that cannot be placed'
     if clustering.inertia is not None:

@@ -22,6 +22,11 @@ def printable(text):
     return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
 
 
+def formula_safe(text):
+    """Returns `text` with an apostrophe before it if a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.startswith(('=', '+', '-', '@', '\t', '\r', '\n')) else text
+
+
 def percent(share):
     """Returns a share in percent, or None if it is None."""
     return None if share is None else f'{share:.2%}'

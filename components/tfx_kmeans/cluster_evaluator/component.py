@@ -46,9 +46,9 @@ class ClusterEvaluator(base_component.BaseComponent):
     """A TFX component that judges clusters on an eval split, and blesses them or does not.
 
     Each threshold that is given has to hold for a blessing; without any the clusters are measured,
-    and blessed. A bound may be reached. A threshold that compares with the baseline holds where
-    there is none, as at the first run; one whose figure cannot be measured for another reason, such
-    as the silhouette of a single cluster, does not.
+    and blessed whatever they are, which the log warns of. A bound may be reached. A threshold that
+    compares with the baseline holds where there is none, as at the first run; one whose figure
+    cannot be measured for another reason, such as the silhouette of a single cluster, does not.
 
     ## Example
     ```

@@ -50,6 +50,7 @@ def evaluate(splits, lens, baseline=None, baseline_uri=None, span=None, bounds=N
         distance_edges=edges,
         train_distances=passes['train'].distances if 'train' in passes else None,
         eval_distances=passes['eval'].distances,
+        clustering_fingerprint=lens.clustering.fingerprint,
         **_compared(*splits['eval'], lens, baseline, baseline_uri, passes['eval']),
         **_profiled(lens, samples[profiled], passes[profiled]),
         **_shown(lens, samples),

@@ -87,6 +87,11 @@ def _log(evaluation):
         logging.info('%s: %.6g', name, figure)
     for threshold in evaluation.thresholds:
         (logging.info if threshold.passed else logging.error)('%s', threshold)
+    if not evaluation.thresholds:
+        logging.warning(
+            'ClusterEvaluator was given no threshold: it blesses whatever comes. Give it one, such '
+            'as max_inertia_ratio=1.2, if a Pusher or a condition goes by the blessing'
+        )
     failed = sum(not threshold.passed for threshold in evaluation.thresholds)
     logging.info(
         'Clusters are %s: %d of %d thresholds failed',

@@ -1,13 +1,14 @@
 """Executor of the TFX component ClusterTransform."""
 
 import dataclasses
+import os
 
 from tfx.components.transform import executor as transform_executor
 from tfx.components.transform import labels
 from tfx.types import artifact_utils
 from tfx.utils import json_utils
 
-from tfx_kmeans import artifacts
+from tfx_kmeans import artifacts, files
 from tfx_kmeans.cluster_transform import preprocessing
 
 CENTROIDS_KEY = 'centroids'
@@ -28,9 +29,12 @@ class Executor(transform_executor.Executor):
             exec_properties: as Transform has them, and `emit`, a JSON list.
 
         Raises:
-            ValueError: the centroids do not fit the transform graph or each other.
+            ValueError: the centroids do not fit the transform graph or each other, or Transform's
+                temporary directory is a symbolic link.
             CentroidsError: an artifact is damaged.
         """
+        graph_uri = artifact_utils.get_single_uri(output_dict['transform_graph'])
+        files.check_no_link(os.path.join(graph_uri, '.temp_path'))  # Transform writes there
         self._stages = preprocessing.Stages(
             upstream_uri=artifact_utils.get_single_uri(input_dict[UPSTREAM_KEY]),
             clusterings=tuple(

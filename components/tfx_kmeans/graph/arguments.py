@@ -48,7 +48,7 @@ def check_integer(name, value, at_least=None):
 
 
 def sample_size(name, value, n_clusters):
-    """Returns how many rows a sample has, the usual number for None; else raises as check_integer."""
+    """Returns how many rows a sample has: `value`, checked, or the usual number for None."""
     if value is None:
         return sampling.size_for(n_clusters)
     check_integer(name, value, at_least=n_clusters)

@@ -18,7 +18,10 @@ from tfx_kmeans.graph import rows as rows_lib
 # fewer than so many are in doubt.
 _FEW_MOVES = 0.2
 _MOST_IN_DOUBT = 0.6
-_FIRST_WAIT, _LATER_WAIT = 2, 10  # iterations without bounds, at first and after they did not pay
+# Iterations without bounds, at first and after they did not pay. The first bounds are traced, which
+# takes as long as so many operations: shorter fits do without.
+_FIRST_WAIT, _LATER_WAIT = 2, 10
+_OPERATIONS_OF_TRACING = 4e9
 # bounds are sums of float32 over the iterations: what they may have lost
 _ROUNDING = 1e-6
 _NO_WEIGHT = 1e-12  # of the weight of a cluster: what sums of fractions may leave of nothing
@@ -129,7 +132,7 @@ def solve(rows, centroids, max_iter, tolerance, cosine=False, on_iteration=None)
     history = record(history, 0, first.inertia)
     bounds = Bounds(tf.zeros([0]), tf.zeros_like(centroids[:, 0]))
     any_length = tf.TensorShape([None])
-    loop = (0, centroids, first.state, bounds, _FIRST_WAIT, False, history)
+    loop = (0, centroids, first.state, bounds, _first_wait(rows, centroids), False, history)
     shapes = (
         tf.TensorShape([]),
         tf.TensorShape([None, centroids.shape[1]]),
@@ -144,6 +147,13 @@ def solve(rows, centroids, max_iter, tolerance, cosine=False, on_iteration=None)
     weights = state.totals[:, -3]
     updated = tf.ensure_shape(updated, centroids.shape)
     return Solution(updated, weights, history[-1], n_iter, converged, history)
+
+
+def _first_wait(rows, centroids):
+    """How many iterations to make before there are bounds, int32: as long as tracing takes."""
+    n_clusters, width = tf.unstack(tf.cast(tf.shape(centroids), tf.float32), num=2)
+    operations = tf.cast(rows.count, tf.float32) * (n_clusters * (width + 16.0) + 200.0)
+    return tf.maximum(tf.cast(_OPERATIONS_OF_TRACING / operations, tf.int32), _FIRST_WAIT)
 
 
 def _as_tensor(value):

@@ -78,21 +78,22 @@ def k_means_plus_plus(rows, n_clusters, seeds):
     """Greedy k-means++: each step draws candidates by D^2 and keeps the one that helps most."""
     n_candidates = 2 + int(math.log(n_clusters))
     weights = tf.ones([rows.count]) if rows.weights is None else rows.weights
-    first = rows.take(_draw(weights, 1, seeds)).values
 
     def body(step, centroids, closest):
         masses = closest if rows.weights is None else closest * weights
-        # with nothing left to gain any row will do
-        masses = tf.cond(tf.reduce_any(masses > 0), lambda: masses, lambda: weights)
+        # at first, and with nothing left to gain, any row will do
+        any_row = tf.logical_or(tf.equal(step, 0), tf.logical_not(tf.reduce_any(masses > 0)))
+        masses = tf.where(any_row, weights, masses)
         draws = tf.random.experimental.stateless_fold_in(seeds, step)
         candidates = rows.take(_draw(masses, n_candidates, draws)).values
         centroid = tf.gather(candidates, [_best_candidate(rows, closest, candidates)])
         centroids = tf.tensor_scatter_nd_update(centroids, [[step]], centroid)
         return step + 1, centroids, tf.minimum(closest, _distances_to(rows, centroid))
 
-    centroids = tf.pad(first, [[0, n_clusters - 1], [0, 0]])
-    loop = [tf.constant(1), centroids, _distances_to(rows, first)]
-    shapes = [tf.TensorShape(shape) for shape in ([], [n_clusters, first.shape[1]], [None])]
+    width = rows.values.shape[1]
+    centroids = tf.zeros([n_clusters, width])
+    loop = [tf.constant(0), centroids, tf.fill([rows.count], distances.FAR)]
+    shapes = [tf.TensorShape(shape) for shape in ([], [n_clusters, width], [None])]
     return tf.while_loop(lambda step, *_: step < n_clusters, body, loop, shapes)[1]
 
 

@@ -9,7 +9,7 @@ import apache_beam as beam
 from absl import logging
 from tfx.dsl.io import fileio
 
-from tfx_kmeans import artifacts
+from tfx_kmeans import artifacts, files
 from tfx_kmeans.beam import arguments, assigning, fit_kmeans, fit_rows, metrics, quality, scoring
 from tfx_kmeans.beam import fitting as fitting_lib
 from tfx_kmeans.kmeans import beam_errors, beam_reading, choosing, engines, keeping
@@ -34,9 +34,11 @@ def fit(make_pipeline, examples, columns, schema, parameters, directory, previou
         artifacts.Clustering, and the inertia before each pass and at the end, a list of floats.
 
     Raises:
-        ValueError: a split has no rows to use, or the rows cannot be clustered.
+        ValueError: a split has no rows to use, the rows cannot be clustered, or `directory` is a
+            symbolic link.
         RuntimeError: the job failed.
     """
+    files.check_no_link(directory)
     fits = _fits(columns, parameters, previous)
     for split in filter(None, (parameters.train_split, parameters.eval_split)):
         for artifact in examples:
@@ -50,6 +52,7 @@ def fit(make_pipeline, examples, columns, schema, parameters, directory, previou
     except Exception as error:
         raise beam_errors.explain(error) from error
     finally:
+        files.check_no_link(directory)
         if fileio.exists(directory):
             fileio.rmtree(directory)
 

@@ -128,6 +128,7 @@ def _fit(examples, columns, parameters, previous):
         converged=bool(fitted.converged),
         distance=parameters.distance,
         missing=artifacts.missing_when_placed(parameters.missing),
+        fit_missing=parameters.missing,
         output_prefix=parameters.output_prefix,
         standardization=standardization,
         inertia_history=tuple(fitted.inertia_history.numpy().tolist()),

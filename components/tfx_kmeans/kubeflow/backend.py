@@ -13,7 +13,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from tfx_kmeans.kubeflow import staging
 
-NEWEST = '2.15'
+NEWEST = '2.17'
 _LOGS = 'executor-logs'
 # the kind of protobuf value that the backend takes for a parameter of each type
 _KINDS = {
@@ -54,13 +54,35 @@ class Backend:
     def __init__(self, version=NEWEST):
         match = re.fullmatch(r'2\.(\d+)(\.\d+)?', version)
         if not match:
-            raise ValueError(f"backend must be a version such as '2.5' or '2.15', got {version!r}")
+            raise ValueError(
+                f"backend must be a version such as '2.5' or '{NEWEST}', got {version!r}"
+            )
         minor = int(match[1])
         self.version = version
         # from here on a node is asked for its log, as one more artifact
         self._asks_for_log = minor >= 5
         # from here on the output file is beside the artifacts
         self._output_file_beside_artifacts = minor >= 15
+        # seen of this one, and not looked for in those before
+        self._imports_from_its_bucket_alone = minor >= 17
+
+    def check_import(self, uri, root):
+        """Refuses an artifact that the launcher could not read.
+
+        Args:
+            uri: of the artifact.
+            root: URI below which the run writes.
+
+        Raises:
+            ValueError: naming `uri` and the bucket that it should be in.
+        """
+        bucket = staging.bucket(root)
+        if self._imports_from_its_bucket_alone and staging.bucket(uri) != bucket:
+            raise ValueError(
+                f'it imports {uri!r}, and the backend reads artifacts only from the bucket that '
+                f'the run writes to, {bucket}; copy it there, or choose a pipeline_root in the '
+                'bucket that has it'
+            )
 
     def outputs(self, component, task_root, root):
         """What a node is told about its outputs: ExecutorInput.Outputs.
@@ -76,7 +98,8 @@ class Backend:
             artifact = outputs.artifacts[name].artifacts.add()
             artifact.uri = f'{task_root}/{name}'
             artifact.type.CopyFrom(declared.artifact_type)
-            artifact.metadata.CopyFrom(declared.metadata)
+            if declared.HasField('metadata'):
+                artifact.metadata.CopyFrom(declared.metadata)
         if self._asks_for_log:
             artifact = outputs.artifacts[_LOGS].artifacts.add()
             artifact.uri = f'{task_root}/{_LOGS}'

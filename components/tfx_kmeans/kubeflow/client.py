@@ -8,6 +8,7 @@ file with the interpreter of another environment:
 
 import contextlib
 import datetime
+import functools
 import json
 import logging
 import os
@@ -137,11 +138,33 @@ class _Backend:
         return {'run_id': run_id, 'url': url}
 
     def schedule(self, uploaded):
-        """Schedules runs of the uploaded version, in place of an earlier schedule of that name."""
+        """Schedules runs of the uploaded version, in place of an earlier schedule of that name.
+
+        The API changes no schedule. The earlier one is therefore disabled first, so that no two
+        are ever at work, enabled again if the new one is refused, and deleted at last.
+        """
         name, experiment_id = self._request['name'], self._experiment_id()
-        with self._asking('listing the schedules'):
-            listed = self._client.list_recurring_runs(experiment_id=experiment_id, page_size=100)
-        old = [run for run in listed.recurring_runs or [] if run.display_name == name]
+        list_page = functools.partial(self._client.list_recurring_runs, experiment_id=experiment_id)
+        listed = self._all('listing the schedules', list_page, 'recurring_runs')
+        old = [run for run in listed if run.display_name == name]
+        at_work = [run.recurring_run_id for run in old if run.status != 'DISABLED']
+        stopped = []
+        try:
+            for run_id in at_work:
+                stopped.append(run_id)
+                with self._asking(f'disabling the earlier schedule {run_id}'):
+                    self._client.disable_recurring_run(run_id)
+            recurring_run_id = self._create_schedule(name, experiment_id, uploaded)
+        except BaseException as error:
+            self._enable(stopped, error)
+            raise
+        for run in old:
+            self._delete(run.recurring_run_id)
+        _LOGGER.info('Scheduled %s%s', name, ', in place of an earlier schedule' if old else '')
+        url = self._url(f'recurringrun/details/{recurring_run_id}')
+        return {'recurring_run_id': recurring_run_id, 'url': url}
+
+    def _create_schedule(self, name, experiment_id, uploaded):
         with self._asking('scheduling runs'):
             recurring = self._client.create_recurring_run(
                 experiment_id=experiment_id,
@@ -152,13 +175,35 @@ class _Backend:
                 no_catchup=True,
                 **self._job(uploaded),
             )
-        recurring_run_id = self._known(recurring.recurring_run_id)
-        for run in old:
-            with self._asking(f'deleting the earlier schedule {run.recurring_run_id}'):
-                self._client.delete_recurring_run(run.recurring_run_id)
-        _LOGGER.info('Scheduled %s%s', name, ', in place of an earlier schedule' if old else '')
-        url = self._url(f'recurringrun/details/{recurring_run_id}')
-        return {'recurring_run_id': recurring_run_id, 'url': url}
+        return self._known(recurring.recurring_run_id)
+
+    def _enable(self, run_ids, reason):
+        """Sets schedules to work again; if that fails, the error of `reason`'s type says so."""
+        for run_id in run_ids:
+            try:
+                with self._asking(f'enabling the earlier schedule {run_id} again'):
+                    self._client.enable_recurring_run(run_id)
+            except (OSError, RuntimeError) as error:
+                raise type(reason)(
+                    f'{reason}; the earlier schedule {run_id} is disabled now: {error}'
+                ) from error
+
+    def _delete(self, run_id):
+        """Deletes a disabled schedule; if that fails it stays disabled, which is told."""
+        try:
+            with self._asking(f'deleting the earlier schedule {run_id}'):
+                self._client.delete_recurring_run(run_id)
+        except (OSError, RuntimeError) as error:
+            _LOGGER.warning('The earlier schedule is disabled and still there: %s', error)
+
+    def _all(self, deed, list_page, field):
+        """All that a listing has, page by page."""
+        token = ''
+        while token is not None:
+            with self._asking(deed):
+                page = list_page(page_token=token, page_size=100)
+            yield from getattr(page, field) or []
+            token = page.next_page_token or None
 
     def wait(self, started):
         """Waits for the end of a run; returns its state or raises what went wrong."""
@@ -167,8 +212,7 @@ class _Backend:
         pause, failures, seen = _FIRST_PAUSE_SECONDS, 0, {}
         while True:
             try:
-                with self._asking('waiting for the run'):
-                    run = self._client.get_run(run_id)
+                run = self._run(run_id)
                 failures = 0
             except ConnectionError:
                 failures += 1
@@ -176,7 +220,7 @@ class _Backend:
                     raise
             else:
                 seen = _log_changes(run, seen)
-                if run.state in _ENDED:
+                if run.get('state') in _ENDED:
                     break
             if time.monotonic() + pause > deadline:
                 raise TimeoutError(
@@ -185,19 +229,34 @@ class _Backend:
                 )
             time.sleep(pause)
             pause = min(1.5 * pause, _LONGEST_PAUSE_SECONDS)
-        if run.state != 'SUCCEEDED':
+        if run['state'] != 'SUCCEEDED':
             raise RuntimeError(self._post_mortem(run, url))
-        return {'state': run.state}
+        return {'state': run['state']}
+
+    def _run(self, run_id):
+        """A run as the API tells it, a dict: the SDK drops what it does not know, such as tasks."""
+        with self._asking('waiting for the run'):
+            run = self._client._run_api.api_client.call_api(
+                '/apis/v2beta1/runs/{run_id}',
+                'GET',
+                path_params={'run_id': run_id},
+                # backends after 2.17 leave the tasks out otherwise, those before do not know it
+                query_params=[('view', 'FULL')],
+                header_params={'Accept': 'application/json'},
+                response_type='object',
+                auth_settings=['Bearer'],
+                _return_http_data_only=True,
+            )
+        return self._known(run if isinstance(run, dict) else None)
 
     def _post_mortem(self, run, url):
         failed = _tasks(run, 'FAILED')
         # beside the nodes of the pipeline the backend lists drivers, executors and the graph itself
-        nodes = [task for task in failed if task.display_name in self._request['nodes']]
+        nodes = [task for task in failed if _name(task) in self._request['nodes']]
         reports = [_report(task, failed) for task in nodes or failed]
-        if run.error and run.error.message:
-            reports.append(run.error.message)
+        reports += _messages(run)
         reports = reports or ['the backend gave no reason']
-        return f'the run ended as {run.state}: {"; ".join(reports)}: {url}'
+        return f'the run ended as {run["state"]}: {"; ".join(reports)}: {url}'
 
     def _job(self, uploaded):
         return {
@@ -219,11 +278,10 @@ class _Backend:
 
     def _version(self, pipeline_id):
         """The version that has the package of the request, if it was uploaded before."""
-        with self._asking('looking for the version'):
-            listed = self._client.list_pipeline_versions(
-                pipeline_id, page_size=100, sort_by='created_at desc'
-            )
-        for version in listed.pipeline_versions or []:
+        list_page = functools.partial(
+            self._client.list_pipeline_versions, pipeline_id, sort_by='created_at desc'
+        )
+        for version in self._all('looking for the version', list_page, 'pipeline_versions'):
             if version.description == self._request['mark']:
                 return version
         return None
@@ -297,25 +355,42 @@ def _message(error):
 
 
 def _tasks(run, *states):
-    tasks = run.run_details.task_details if run.run_details else None
-    return [task for task in tasks or [] if task.state in states]
+    # backends after 2.17 have the first, those before the second
+    tasks = run.get('tasks') or (run.get('run_details') or {}).get('task_details') or []
+    return [task for task in tasks if task.get('state') in states]
+
+
+def _name(task):
+    return task.get('display_name') or task.get('name', '')
 
 
 def _nodes(run, state):
-    return ', '.join(f'{task.display_name} {state}' for task in _tasks(run, state))
+    return ', '.join(f'{_name(task)} {state}' for task in _tasks(run, state))
+
+
+def _messages(thing):
+    """What the API says went wrong with a run or a task, if it says anything."""
+    said = [thing.get('error'), thing.get('status_metadata')]
+    return [each['message'] for each in said if each and each.get('message')]
 
 
 def _report(task, failed):
     """Names a failed node with what the API says of it or of its pods."""
-    children = {child.task_id for child in task.child_tasks or []}
-    family = [task, *(other for other in failed if other.task_id in children)]
-    messages = [member.error.message for member in family if member.error and member.error.message]
-    # most backends leave `error` empty
-    return f'{task.display_name}: {"; ".join(messages) or "see its log, the API has no message"}'
+    children = {child.get('task_id') for child in task.get('child_tasks') or []}
+    family = [
+        other
+        for other in failed
+        if other is task
+        or other.get('task_id') in children - {None}
+        or task.get('task_id', '') == other.get('parent_task_id')
+    ]
+    # most backends leave it empty
+    messages = [message for member in family for message in _messages(member)]
+    return f'{_name(task)}: {"; ".join(messages) or "see its log, the API has no message"}'
 
 
 def _log_changes(run, seen):
-    states = {task.display_name: task.state for task in _tasks(run, 'RUNNING', *_ENDED)}
+    states = {_name(task): task['state'] for task in _tasks(run, 'RUNNING', *_ENDED)}
     for name, state in states.items():
         if seen.get(name) != state:
             _LOGGER.info('%s: %s', name, state)

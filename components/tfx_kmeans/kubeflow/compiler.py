@@ -58,8 +58,7 @@ def compile(pipeline, output, image, *, settings=None, nodes=None, vertex=False)
     if problems:
         raise errors.PipelineError(problems)
 
-    compiled = _run_compiler(pipeline, image, vertex)
-    mends.mend(compiled.spec, pipeline)
+    compiled = to_ir(pipeline, image, vertex)
     _apply_settings(compiled, pipeline, by_node, vertex)
     if not vertex:
         _tell_containers_apart(compiled.spec)
@@ -92,18 +91,18 @@ def _problems_of_settings(pipeline, by_node, nodes, vertex):
             yield f"{node_id}: gpus needs a gpu_type on Vertex, such as 'NVIDIA_TESLA_T4'"
 
 
-def _run_compiler(pipeline, image, vertex):
-    """What TFX's compiler makes of the pipeline."""
+def to_ir(pipeline, image='', vertex=False):
+    """Returns what TFX's compiler makes of a pipeline, mended: ir.Compiled without any Settings."""
     config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
         default_image=image,
         default_commands=None if vertex else list(COMMAND),
         use_pipeline_spec_2_1=True,
     )
-    mends.forget_condition_keys(pipeline)
-    with mends.patched_compiler():
+    with mends.compiling(pipeline):
         runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(config)
         job = runner.run(pipeline, write_out=False)
     spec = job.pop('pipelineSpec')
+    mends.mend(spec, pipeline)
     if vertex:
         return ir.Compiled(spec, job=job)
     root = str(pipeline.pipeline_info.pipeline_root or '')

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import site
 import subprocess
 import sys
 
@@ -12,6 +13,8 @@ from tfx_kmeans import errors
 from tfx_kmeans.kubeflow import backend, staging
 
 _LAST_LINES = 20
+# variables that are about the machine, not about who uses it
+_OF_THE_IMAGE = ('PATH', 'LANG', 'TZ', 'TMPDIR', 'USER', 'LD_LIBRARY_PATH', 'VIRTUAL_ENV')
 _TRACEBACK = 'Traceback (most recent call last):'
 
 
@@ -25,7 +28,7 @@ def launch(container, executor_input, *, root, run_root, store, log, env):
         run_root: URI that the backend uploads below.
         store: where artifacts are kept, see stores.
         log: pathlib.Path of the file that gets all that the node prints.
-        env: further environment variables, a dict.
+        env: further environment variables, a dict; of the host's, a node gets hardly any.
 
     Returns:
         ExecutorOutput, and by output its (URI, metadata).
@@ -80,7 +83,7 @@ def _execute(container, executor_input, staged, log, env):
     if command[0] in ('python', 'python3'):
         command[0] = sys.executable
     environment = {
-        **os.environ,
+        **_image_environment(staged.root),
         **{variable.name: variable.value for variable in container.env},
         **env,
         staging.ROOT_VARIABLE: staged.root,
@@ -94,6 +97,23 @@ def _execute(container, executor_input, staged, log, env):
             stderr=subprocess.STDOUT,
             check=False,
         ).returncode
+
+
+def _image_environment(root):
+    """What a node has from its image: here, what this Python needs, and nothing else of the host.
+
+    Credentials above all are not there: those in variables are left out, and `HOME` is the node's
+    own, so that those in files are not found either.
+    """
+    home = os.path.join(root, 'home')
+    os.makedirs(home, exist_ok=True)
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _OF_THE_IMAGE or name.startswith(('PYTHON', 'LC_'))
+    }
+    # packages that pip installed for the user alone
+    return {'PYTHONUSERBASE': site.getuserbase(), **kept, 'HOME': home}
 
 
 def last_message(log):

@@ -1,12 +1,13 @@
 """What TFX's compiler for Kubeflow gets wrong, mended.
 
-One thing makes it fail and is patched while it compiles, for the lines of TFX that are known to
-need it. All else is put right in what it is given or gives: where a TFX does it right, nothing
-changes.
+Two functions of it are replaced while it compiles; the one that fails on properties, for the lines
+of TFX alone that are known to need it. All else is put right in what it is given or gives: where a
+TFX does it right, nothing changes.
 """
 
 import contextlib
 import itertools
+import threading
 
 import yaml
 from google.protobuf import json_format
@@ -18,7 +19,7 @@ from tfx.types.artifact import PropertyType
 from tfx.types.channel import ChannelWrappedPlaceholder
 
 from tfx_kmeans import versions
-from tfx_kmeans.kubeflow import ir
+from tfx_kmeans.kubeflow import conditions, ir
 
 _PROPERTY_TYPES = {
     PropertyType.INT: 'integer',
@@ -29,20 +30,82 @@ _PROPERTY_TYPES = {
 _INPUTS_SPEC_FLAG = '--json_serialized_inputs_spec_args'
 
 
+# whoever compiles has the compiler, and what a pipeline's conditions remember, to themselves
+_COMPILING = threading.RLock()
+
+
 @contextlib.contextmanager
-def patched_compiler():
-    """TFX's compiler, taking artifact types of one's own that have PROPERTIES.
-
-    Mends: the schema that it writes for such a type leaves the properties out, and its own check
-    of that schema then raises KeyError. Within this context the schema names them.
-    """
-    if not versions.kubeflow_compiler_forgets_properties():
+def compiling(pipeline):
+    """TFX's compiler as `pipeline` needs it; one thread at a time, all as it was afterwards."""
+    with _COMPILING, contextlib.ExitStack() as stack:
+        stack.enter_context(forgotten_condition_keys(pipeline))
+        stack.enter_context(_replaced('placeholder_to_cel', _quote_strings))
+        if versions.kubeflow_compiler_forgets_properties():
+            stack.enter_context(_replaced('get_artifact_schema', _name_properties))
         yield
-        return
-    original = compiler_utils.get_artifact_schema
 
-    def get_artifact_schema(artifact_type):
-        schema = original(artifact_type)
+
+@contextlib.contextmanager
+def forgotten_condition_keys(pipeline):
+    """Within it, TFX's compiler itself names the channels in conditions of `pipeline`.
+
+    Mends: a Cond comes with a key of its own for its channel, which the first node compiled under
+    it keeps. Where that node also consumes the channel, under the name of its input, no input has
+    the key and the backend fails. Without it the compiler finds the right one.
+    """
+    with _COMPILING:
+        parts = {
+            id(part): part
+            for node in pipeline.components
+            for predicate in conditional.get_predicates(node, pipeline.dsl_context_registry)
+            for part in predicate.traverse()
+            if isinstance(part, ChannelWrappedPlaceholder)
+        }.values()
+        kept = [(part, part.key) for part in parts]
+        try:
+            for part in parts:
+                part.set_key(None)
+            yield
+        finally:
+            for part, key in kept:
+                part.set_key(None)
+                part.set_key(key)
+
+
+@contextlib.contextmanager
+def _replaced(name, better):
+    """Replaces a function of TFX's compiler by `better(function)` for a while."""
+    original = getattr(compiler_utils, name)
+    setattr(compiler_utils, name, better(original))
+    try:
+        yield
+    finally:
+        setattr(compiler_utils, name, original)
+
+
+def _quote_strings(placeholder_to_cel):
+    """Mends: a string in a condition is written between quotes as it is, quotes and all."""
+
+    def quoting(expression):
+        if expression.value.WhichOneof('value') == 'string_value':
+            return conditions.quote(expression.value.string_value)
+        if expression.operator.WhichOneof('operator_type') == 'artifact_property_op':
+            found = expression.operator.artifact_property_op
+            return f'{quoting(found.expression)}.metadata[{conditions.quote(found.key)}]'
+        return placeholder_to_cel(expression)
+
+    return quoting
+
+
+def _name_properties(get_artifact_schema):
+    """Mends: TFX fails on artifact types that have PROPERTIES.
+
+    The schema that it writes for such a type leaves the properties out, and its own check of that
+    schema then raises KeyError.
+    """
+
+    def naming(artifact_type):
+        schema = get_artifact_schema(artifact_type)
         fields = yaml.safe_load(schema)
         properties = artifact_type.PROPERTIES or {}
         if not properties or 'properties' in fields:
@@ -53,25 +116,7 @@ def patched_compiler():
         }
         return yaml.safe_dump(fields, sort_keys=False)
 
-    compiler_utils.get_artifact_schema = get_artifact_schema
-    try:
-        yield
-    finally:
-        compiler_utils.get_artifact_schema = original
-
-
-def forget_condition_keys(pipeline):
-    """Lets TFX's compiler name the channels in conditions of `pipeline`; to call before it runs.
-
-    Mends: a Cond comes with a key of its own for its channel, which the first node compiled under
-    it keeps. Where that node also consumes the channel, under the name of its input, no input has
-    the key and the backend fails. Without it the compiler finds the right one.
-    """
-    for node in pipeline.components:
-        for predicate in conditional.get_predicates(node, pipeline.dsl_context_registry):
-            for part in predicate.traverse():
-                if isinstance(part, ChannelWrappedPlaceholder):
-                    part.set_key(None)
+    return naming
 
 
 def mend(spec, pipeline):

@@ -15,9 +15,8 @@ from tfx.orchestration.kubeflow.v2 import compiler_utils
 from tfx.types import channel_utils
 from tfx.utils import import_utils, json_utils, name_utils
 
-# Argo's names of tasks and templates; the backend appends '-driver' to a node's
-_NODE_ID = re.compile(r'[a-zA-Z0-9]([-a-zA-Z0-9]{0,118}[a-zA-Z0-9])?')
-_TAKEN_IDS = ('root', 'entrypoint')
+from tfx_kmeans.kubeflow import argo, mends, validation
+
 # TFX's compiler has these two as well: one message is broken, the other gives no advice
 _PIPELINE_NAME = re.compile(r'[a-z0-9][a-z0-9-]{0,127}')
 _TYPE_NAME = re.compile(r'[a-z][a-z0-9-_]{2,20}[.][A-Z][a-zA-Z0-9-_]{2,49}')
@@ -60,6 +59,11 @@ def declared_parameters(pipeline):
     return declared
 
 
+def has_module_file(pipeline):
+    """Whether a node of the pipeline has a module file, which is packaged on compiling."""
+    return any(node.exec_properties.get('module_file') for node in pipeline.components)
+
+
 def _problems_of_pipeline(pipeline, vertex):
     name = pipeline.pipeline_info.pipeline_name
     if not _PIPELINE_NAME.fullmatch(name):
@@ -91,18 +95,8 @@ def _contradicting_parameters(pipeline):
 
 
 def _bad_id(node, pipeline, vertex, mounts):
-    if vertex:
-        return
-    if not _NODE_ID.fullmatch(node.id) or node.id in _TAKEN_IDS:
-        advice = re.sub('[^a-zA-Z0-9-]+', '-', node.id).strip('-')
-        advice = f'{advice}-node' if advice in _TAKEN_IDS else advice
-        yield (
-            'a node id takes letters, digits and hyphens alone, at most 120, and not '
-            f'{" or ".join(_TAKEN_IDS)}; use .with_id({advice!r})'
-        )
-    ids = {other.id for other in pipeline.components}
-    if f'{node.id}-driver' in ids:
-        yield f"{node.id}-driver is the id of another node and the backend's name of a part of this"
+    if not vertex:
+        yield from argo.problems_of_id(node.id, {other.id for other in pipeline.components})
 
 
 def _unsupported_node(node, pipeline, vertex, mounts):
@@ -226,13 +220,11 @@ def _unreachable_module_file(node, pipeline, vertex, mounts):
 def _unusable_condition(node, pipeline, vertex, mounts):
     predicates = conditional.get_predicates(node, pipeline.dsl_context_registry)
     if predicates and isinstance(node, importer.Importer) and not vertex:
-        yield (
-            'the backend runs an Importer whatever the condition; take it out of tfx.dsl.Cond and '
-            'keep what consumes it there'
-        )
+        yield validation.IMPORTER_IN_A_CONDITION
     for predicate in predicates:
         try:
-            encoded = channel_utils.encode_placeholder_with_channels(predicate, lambda channel: 'x')
+            with mends.forgotten_condition_keys(pipeline):
+                encoded = channel_utils.encode_placeholder_with_channels(predicate, lambda _: 'x')
             compiler_utils.placeholder_to_cel(encoded)
         except (NotImplementedError, ValueError) as error:
             yield (

@@ -2,12 +2,13 @@
 
 import dataclasses
 import graphlib
+import re
 from typing import Any
 
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from tfx_kmeans.kubeflow import ir
+from tfx_kmeans.kubeflow import argo, ir
 
 _AFTER_ALL = pipeline_spec_pb2.PipelineTaskSpec.TriggerPolicy.ALL_UPSTREAM_TASKS_COMPLETED
 
@@ -87,6 +88,8 @@ def read(path):
         )
     except json_format.ParseError as error:
         raise ValueError(f'the backend cannot read {path}: {error}') from error
+    if not re.fullmatch(r'\w[-.\w]*', spec.pipeline_info.name):
+        raise ValueError(f'{path}: {spec.pipeline_info.name!r} is no name of a pipeline')
     return Plan(
         name=spec.pipeline_info.name,
         pipeline_root=spec.default_pipeline_root,
@@ -105,6 +108,7 @@ def _in_order(path, spec, deployment):
                 f'{path}: node {name!r} is an exit handler or a pipeline within the pipeline, '
                 'which a rehearsal does not run'
             )
+        _check_names(path, name, spec.root.dag.tasks, component)
         nodes[name] = Node(name, task, component, deployment.executors[component.executor_label])
     graph = {name: node.upstream for name, node in nodes.items()}
     absent = sorted({above for upstream in graph.values() for above in upstream} - set(graph))
@@ -114,3 +118,16 @@ def _in_order(path, spec, deployment):
         return [nodes[name] for name in graphlib.TopologicalSorter(graph).static_order()]
     except graphlib.CycleError as error:
         raise ValueError(f'{path}: nodes wait for each other: {error.args[1]}') from error
+
+
+def _check_names(path, node_id, node_ids, component):
+    """Refuses names that the backend has no place for; they name directories here."""
+    problems = [*argo.problems_of_id(node_id, node_ids)]
+    outputs = component.output_definitions
+    problems += [
+        f'the output {name!r} cannot be a part of a URI'
+        for name in [*outputs.artifacts, *outputs.parameters]
+        if '/' in name or name in ('', '.', '..')
+    ]
+    if problems:
+        raise ValueError(f'{path}: {node_id}: {problems[0]}')

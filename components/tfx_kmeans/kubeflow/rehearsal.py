@@ -75,7 +75,9 @@ def local_run(
         backend: the version to be like, from '2.0' on.
         store: where the artifacts are kept, e.g. a stores.S3Store; if None, a directory below
             `workdir` plays the object store.
-        env: further environment variables of the nodes, by name.
+        env: further environment variables of the nodes, by name. They get none of this process's
+            but those that this Python needs, and a home directory of their own: what a pod has to
+            be given, such as credentials, has to be given here.
         jobs: how many nodes may run at once.
         report: called with each line that tells how far the run is.
 
@@ -173,7 +175,7 @@ class _Run:
         try:
             executor_input = pipeline_spec_pb2.ExecutorInput(inputs=self._inputs(node))
             condition = node.task.trigger_policy.condition
-            if condition and not conditions.holds(condition, _as_fields(executor_input)):
+            if condition and not conditions.holds(condition, executor_input):
                 return False
             if node.executor.HasField('importer'):
                 self._import(node)
@@ -206,6 +208,7 @@ class _Run:
             uri = source.constant.string_value
         if not uri:
             raise ValueError('the URI to import is empty')
+        self._backend.check_import(uri, self._root)
         (key,) = node.component.output_definitions.artifacts
         self._keep(node, key, uri, json_format.MessageToDict(node.executor.importer.metadata))
 
@@ -243,10 +246,6 @@ class _Run:
                 if attempt > retries:
                     raise errors.NodeFailedError(f'{node.name} failed: {error}') from None
                 self._report(f'  {node.name:20} failed, trying again')
-
-
-def _as_fields(executor_input):
-    return json_format.MessageToDict(executor_input, preserving_proto_field_name=True)
 
 
 def main(arguments=None):

@@ -8,6 +8,7 @@ backend hands over is first brought into the form that it knows, and what it wri
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ import yaml
 from absl import flags, logging
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx.dsl.io import fileio
 from tfx.orchestration.kubeflow.v2 import container
 from tfx.orchestration.kubeflow.v2.container import (
     kubeflow_v2_entrypoint_utils,
@@ -103,6 +105,9 @@ def _run_on_open_source_backend(args, beam_args, invocation):
         )
         _call(kubeflow_v2_run_executor, args, invocation, beam_args)
         written = json.loads(pathlib.Path(invocation.outputs.output_file).read_text())
+    for made in invocation.outputs.artifacts.values():
+        for artifact in made.artifacts:
+            _leave_as_the_backend_takes_it(artifact.uri, staged)
     _write(output_file, _to_backend(written, staged))
 
 
@@ -166,6 +171,22 @@ def _call(module, args, invocation, beam_args=None):
     changed = {'json_serialized_invocation_args': json_format.MessageToJson(invocation)}
     namespace = argparse.Namespace(**{**vars(args), **changed})
     module.main(namespace if beam_args is None else (namespace, beam_args))
+
+
+def _leave_as_the_backend_takes_it(uri, staged):
+    """Puts right what the component has written to a store by itself.
+
+    For each directory TensorFlow makes an object without content, named `dir/`, in whose place the
+    launcher of whoever reads the artifact would make a file and then fail on what is below it
+    (https://github.com/kubeflow/pipelines/issues/13476). And backends after 2.17 want each output
+    where they would have staged it: an empty directory will do.
+    """
+    if '://' not in uri:
+        return
+    for directory, _, _ in fileio.walk(uri):
+        with contextlib.suppress(fileio.NotFoundError):
+            fileio.remove(directory.rstrip('/') + '/')
+    os.makedirs(staging.Staging(staged.root).path(uri), exist_ok=True)
 
 
 def _to_backend(written, staged):

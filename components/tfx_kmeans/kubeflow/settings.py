@@ -29,8 +29,9 @@ class Settings:
         gpus: how many accelerators.
         gpu_type: which ones; None takes 'nvidia.com/gpu'. Vertex wants a type of its own, such as
             'NVIDIA_TESLA_T4'.
-        retries: how often a failed node is run again.
-        retry_delay: seconds before the first retry; the delay doubles with each, up to an hour.
+        retries: how often a failed node is run again, within a week of its first start. Backends
+            before 2.4.1 know no retries.
+        retry_delay: seconds before the first retry; the delay doubles with each.
         env: dict of environment variables.
         cache: whether outputs of an earlier run with the same arguments, inputs and image are
             reused. The backend does not look at data that arguments merely name: a node without
@@ -79,9 +80,8 @@ class Settings:
             raise ValueError(f'gpu_type {self.gpu_type!r} needs gpus, how many of them')
         if self.retry_delay is not None and self.retries is None:
             raise ValueError(f'retry_delay {self.retry_delay!r} needs retries, how many of them')
-        kubernetes.check_mounted_once([v.claim for v in self.volumes or ()], 'volumes')
         mounted = [s for s in self.secrets or () if isinstance(s, kubernetes.SecretVolume)]
-        kubernetes.check_mounted_once([volume.secret for volume in mounted], 'secrets')
+        kubernetes.check_mounts([*(self.volumes or ()), *mounted])
 
     def over(self, defaults):
         """Returns these settings laid over `defaults`; mappings are merged, all else replaced."""
@@ -125,7 +125,9 @@ class Settings:
             'maxRetryCount': self.retries,
             'backoffDuration': f'{self.retry_delay or 0:g}s',
             'backoffFactor': 2.0,
-            'backoffMaxDuration': '3600s',
+            # Argo's limit of all attempts together, however long they run: none starts after it,
+            # and one that runs is killed. Left out, the backend writes 0 seconds.
+            'backoffMaxDuration': '604800s',
         }
 
 
@@ -183,6 +185,21 @@ def _check_strings(name, value):
         raise TypeError(f'{name} must be a dict from string to string, not {value!r}')
 
 
+def _check_env(name, value):
+    _check_strings(name, value)
+    kubernetes.check_variables(name, value)
+
+
+def _check_labels(name, value):
+    _check_strings(name, value)
+    kubernetes.check_labels(name, value)
+
+
+def _check_pull_secrets(name, value):
+    _check_all(str, 'names of secrets')(name, value)
+    kubernetes.check_names(name, value)
+
+
 def _check_all(kind, words):
     def check(name, value):
         parts = value if isinstance(value, Sequence) and not isinstance(value, str) else [None]
@@ -207,14 +224,14 @@ _CHECKS = {
     'gpu_type': _check_name,
     'retries': _check_count,
     'retry_delay': _check_seconds,
-    'env': _check_strings,
+    'env': _check_env,
     'cache': _check_bool,
-    'node_selector': _check_strings,
+    'node_selector': _check_labels,
     'tolerations': _check_all(kubernetes.Toleration, 'Toleration'),
     'secrets': _check_all(
         (kubernetes.SecretEnv, kubernetes.SecretVolume), 'SecretEnv and SecretVolume'
     ),
     'volumes': _check_all(kubernetes.PersistentVolume, 'PersistentVolume'),
-    'pull_secrets': _check_all(str, 'names of secrets'),
+    'pull_secrets': _check_pull_secrets,
     'pull_policy': _check_pull_policy,
 }

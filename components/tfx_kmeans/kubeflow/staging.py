@@ -10,6 +10,12 @@ ROOT_VARIABLE = 'TFX_KMEANS_STAGING_ROOT'
 DIRECT_VARIABLE = 'TFX_KMEANS_DIRECT_SCHEMES'
 
 
+def bucket(uri):
+    """The scheme and the bucket of a URI, such as 'gs://bucket'; '' without a scheme."""
+    scheme, separator, rest = uri.partition('://')
+    return f'{scheme}://{rest.split("/")[0]}' if separator else ''
+
+
 class Staging:
     """Maps URIs to staged paths and back.
 
@@ -48,7 +54,13 @@ class Staging:
         )
 
     def path(self, uri):
-        """The staged path of `uri`; what is not staged comes back as it is."""
+        """The staged path of `uri`; what is not staged comes back as it is.
+
+        Raises:
+            ValueError: `uri` leads out of its bucket by `..`.
+        """
+        if self.is_staged(uri) and '..' in uri.split('/'):
+            raise ValueError(f'{uri} leads out of where it is by "..", which no staged URI may')
         for scheme, directory in self._prefixes.items():
             if uri.startswith(scheme):
                 return directory + uri[len(scheme) :]

@@ -107,7 +107,7 @@ def submit(
         TimeoutError: the run did not end within `wait` seconds; it goes on.
     """
     _check_flags(run, cron, wait)
-    compiled = _checked(package, parameters or {})
+    compiled = _checked(package, parameters or {}, pipeline_root)
     if not caching:
         _switch_caching_off(compiled.spec)
     text = compiled.to_text()
@@ -173,7 +173,7 @@ def _address(host):
     return host.split('#')[0].rstrip('/')
 
 
-def _checked(package, parameters):
+def _checked(package, parameters, pipeline_root):
     """The compiled pipeline in the file `package`, if the backend will run it."""
     compiled = ir.Compiled.read(package)
     if compiled.job is not None:
@@ -183,7 +183,7 @@ def _checked(package, parameters):
         )
     with _needing_the_sdk():
         from tfx_kmeans.kubeflow import validation
-    validation.validate(compiled, parameters=parameters)
+    validation.validate(compiled, parameters=parameters, pipeline_root=pipeline_root)
     return compiled
 
 

@@ -8,8 +8,12 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from tfx_kmeans import errors
-from tfx_kmeans.kubeflow import ir
+from tfx_kmeans.kubeflow import argo, backend, conditions, ir, kubernetes
 
+IMPORTER_IN_A_CONDITION = (
+    'the backend runs an Importer whatever the condition; take it out of tfx.dsl.Cond and keep '
+    'what consumes it there'
+)
 _TYPES = {
     'NUMBER_INTEGER': (int, 'an integer'),
     'NUMBER_DOUBLE': ((int, float), 'a number'),
@@ -19,7 +23,7 @@ _TYPES = {
 _CONDITION_KEY = re.compile(r"inputs\.artifacts\['([^']*)'\]")
 
 
-def validate(pipeline, *, vertex=False, parameters=None):
+def validate(pipeline, *, vertex=False, parameters=None, pipeline_root=None):
     """Refuses a pipeline that the backend would refuse or run wrongly.
 
     >>> kubeflow.validate('taxi.yaml', parameters={'n_clusters': 24})  # doctest: +SKIP
@@ -29,6 +33,7 @@ def validate(pipeline, *, vertex=False, parameters=None):
         vertex: whether a tfx.dsl.Pipeline is to run on Vertex; a compiled one says so itself.
         parameters: dict of the values of RuntimeParameters that the run is to have; None if they
             are not known yet.
+        pipeline_root: URI below which the run is to write; None if it is that of the pipeline.
 
     Raises:
         PipelineError: with all problems at once; each names the node and what to do instead.
@@ -36,15 +41,19 @@ def validate(pipeline, *, vertex=False, parameters=None):
     """
     if isinstance(pipeline, str | os.PathLike):
         pipeline = ir.Compiled.read(pipeline)
-    if isinstance(pipeline, ir.Compiled):
-        problems = [*_problems_of_compiled(pipeline)]
-        declared = pipeline.spec.get('root', {}).get('inputDefinitions', {}).get('parameters', {})
-    else:
+    problems = []
+    if not isinstance(pipeline, ir.Compiled):
         # imports TFX, which a compiled pipeline does without
-        from tfx_kmeans.kubeflow import pipeline_checks
+        from tfx_kmeans.kubeflow import compiler, pipeline_checks
 
-        problems = pipeline_checks.problems_of(pipeline, vertex=vertex)
         declared = pipeline_checks.declared_parameters(pipeline)
+        problems = pipeline_checks.problems_of(pipeline, vertex=vertex)
+        # compiling packages module files and uploads them, which is for `compile` to do
+        if not problems and not pipeline_checks.has_module_file(pipeline):
+            pipeline = compiler.to_ir(pipeline, 'image', vertex)
+    if isinstance(pipeline, ir.Compiled):
+        declared = pipeline.spec.get('root', {}).get('inputDefinitions', {}).get('parameters', {})
+        problems = [*_problems_of_compiled(pipeline, parameters, pipeline_root)]
     if parameters is not None:
         problems += _problems_of_parameters(declared, parameters)
     if problems:
@@ -61,6 +70,7 @@ def _problems_of_parameters(declared, values):
         value = values[name]
         if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
             yield f'parameter {name!r} must be {words}, not {value!r}'
+        yield from argo.problems_of_texts(f'parameter {name!r}', value)
     for name in values:
         if name not in declared:
             close = difflib.get_close_matches(name, declared, n=1)
@@ -68,8 +78,8 @@ def _problems_of_parameters(declared, values):
             yield f'parameter {name!r} is none of the pipeline; {hint}'
 
 
-def _problems_of_compiled(compiled):
-    spec = compiled.spec
+def _problems_of_compiled(compiled, parameters, pipeline_root):
+    spec, vertex = compiled.spec, compiled.job is not None
     version = spec.get('schemaVersion')
     if version != ir.SCHEMA_VERSION:
         yield (
@@ -84,9 +94,67 @@ def _problems_of_compiled(compiled):
         yield 'there is no task; give the pipeline components'
     executors = spec.get('deploymentSpec', {}).get('executors', {})
     for node_id, task in tasks.items():
-        for problem in _problems_of_task(task, spec, executors, compiled.job is not None):
+        for problem in _problems_of_task(task, spec, executors, vertex):
             yield f'{node_id}: {problem}'
+    if not vertex:
+        yield from _problems_on_open_source(spec, tasks, executors)
+        root = pipeline_root or spec.get('defaultPipelineRoot', '')
+        yield from _problems_of_imports(spec, root, parameters)
     yield from _problems_of_platforms(compiled.platforms, executors)
+
+
+def _problems_on_open_source(spec, tasks, executors):
+    """Finds what Argo, CEL and Kubernetes would refuse or change."""
+    for node_id, task in tasks.items():
+        problems = [*argo.problems_of_id(node_id, tasks), *_problems_of_condition(task)]
+        problems += argo.problems_of_texts('its task', task)
+        yield from (f'{node_id}: {problem}' for problem in problems)
+    for label, executor in executors.items():
+        problems = [*argo.problems_of_texts('its executor', executor)]
+        try:
+            variables = executor.get('container', {}).get('env', ())
+            kubernetes.check_variables('env', [variable['name'] for variable in variables])
+        except ValueError as error:
+            problems.append(str(error))
+        yield from (f'{label}: {problem}' for problem in problems)
+    yield from argo.problems_of_texts('root', spec.get('root', {}).get('inputDefinitions', {}))
+
+
+def _problems_of_condition(task):
+    condition = task.get('triggerPolicy', {}).get('condition')
+    try:
+        if condition:
+            conditions.check(condition)
+    except ValueError as error:
+        yield f'{error}; compile with tfx_kmeans.kubeflow.compile'
+
+
+def _problems_of_imports(spec, root, parameters):
+    """Finds artifacts that the launcher cannot read: it has access to the bucket of the run."""
+    declared = spec.get('root', {}).get('inputDefinitions', {}).get('parameters', {})
+    for node_id, task in spec.get('root', {}).get('dag', {}).get('tasks', {}).items():
+        importer = _executor(spec, task).get('importer')
+        if not importer:
+            continue
+        if task.get('triggerPolicy', {}).get('condition'):
+            yield f'{node_id}: {IMPORTER_IN_A_CONDITION}'
+        source = importer.get('artifactUri', {})
+        uri = source.get('constant')
+        if 'runtimeParameter' in source and parameters is not None:
+            given = task['inputs']['parameters'][source['runtimeParameter']]
+            name = given.get('componentInputParameter')
+            uri = parameters.get(name, declared.get(name, {}).get('defaultValue'))
+        try:
+            if '://' in root and isinstance(uri, str):
+                backend.Backend().check_import(uri, root)
+        except ValueError as error:
+            yield f'{node_id}: {error}'
+
+
+def _executor(spec, task):
+    component = spec.get('components', {}).get(task.get('componentRef', {}).get('name'), {})
+    executors = spec.get('deploymentSpec', {}).get('executors', {})
+    return executors.get(component.get('executorLabel'), {})
 
 
 def _unknown_fields(spec):
@@ -155,6 +223,8 @@ def _problems_of_platforms(platforms, executors):
         if name != 'kubernetes':
             yield f'the platform {name!r} is unknown to the backend; it has kubernetes'
     configs = platforms.get('kubernetes', {}).get('deploymentSpec', {}).get('executors', {})
-    for label in configs:
+    for label, config in configs.items():
+        for problem in kubernetes.problems_of_config(config):
+            yield f'{label}: {problem}'
         if label not in executors:
             yield f'Kubernetes settings name the executor {label!r}; there is {sorted(executors)}'

@@ -12,6 +12,7 @@ _WIDTH, _HEIGHT = 440, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 10, 12, 42
 _MAP_HEIGHT = 560
 MOST_LABELS = 40  # of clusters on the map
+_FARTHEST = 1e300  # on an axis: beyond it, differences would overflow
 _MOST_COLOURS = 30  # of bars; more of them are of one colour
 
 
@@ -269,7 +270,7 @@ def _between(value, low, high, start, end):
 
 def _widened(low, high):
     """Returns a range of some width: a single value has room on both sides."""
-    low, high = float(low), float(high)
+    low, high = max(float(low), -_FARTHEST), min(float(high), _FARTHEST)
     if high > low:
         return low, high
     room = abs(low) * 0.1 or 0.5

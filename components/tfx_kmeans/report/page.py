@@ -3,10 +3,9 @@
 import os
 import pathlib
 
-from tfx.dsl.io import fileio
-
 import tfx_kmeans
 from tfx_kmeans import evaluation as evaluation_lib
+from tfx_kmeans import files
 from tfx_kmeans.report import figures, overview, profiles, shifts
 from tfx_kmeans.report.markup import Markup, element, join
 from tfx_kmeans.report.numbers import counted
@@ -33,10 +32,10 @@ def render(clustering, evaluation=None):
         the data is escaped.
 
     Raises:
-        ValueError: the two differ in their number of clusters or columns.
+        ValueError: the evaluation is of another clustering.
     """
     if evaluation:
-        _check_belongs(clustering, evaluation)
+        evaluation.check_is_of(clustering)
     head = element(
         'head',
         element('meta', charset='utf-8'),
@@ -72,23 +71,9 @@ def write(path, clustering, evaluation=None):
         ValueError: see `render`.
     """
     page = render(clustering, evaluation)
-    if os.path.dirname(path):
-        fileio.makedirs(os.path.dirname(path))
-    with fileio.open(path, 'wb') as file:
-        file.write(page.encode('utf-8', errors='replace'))
+    files.write(path, page.encode('utf-8', errors='replace'))
 
 
 def read(uri):
     """Returns the report in a ClusterEvaluation artifact at `uri`, as `render` gave it: str."""
-    with fileio.open(os.path.join(uri, evaluation_lib.REPORT_FILE), 'rb') as file:
-        return file.read().decode('utf-8')
-
-
-def _check_belongs(clustering, evaluation):
-    judged = evaluation.n_clusters, evaluation.n_features
-    fitted = clustering.n_clusters, clustering.n_features
-    if judged != fitted:
-        raise ValueError(
-            f'evaluation is of {judged[0]} clusters of {judged[1]} columns, and clustering has '
-            f'{fitted[0]} of {fitted[1]}: they do not belong together'
-        )
+    return files.read(os.path.join(uri, evaluation_lib.REPORT_FILE)).decode('utf-8')

@@ -10,7 +10,7 @@ from tensorflow_transform import experimental as tft_experimental
 from tfx_kmeans.beam import arguments as fit_arguments
 from tfx_kmeans.beam import fitting, refining, sampling
 from tfx_kmeans.graph import arguments
-from tfx_kmeans.transform import domains, placing
+from tfx_kmeans.transform import domains, origins, placing
 from tfx_kmeans.transform import points as points_lib
 
 # of what is cached and how it is made: another one, and no cache of an earlier release is read
@@ -189,8 +189,9 @@ def apply_kmeans(
     Args:
         x: float tensor `[n]` or `[n, d]`, or a dict (taken in the order of its sorted keys) or list
             of such tensors, of d columns altogether.
-        centroids: tensor `[n_clusters, d]` as `kmeans_centroids` returned it; any other tensor or
-            array of this shape is taken as it stands.
+        centroids: tensor `[n_clusters, d]` as `kmeans_centroids` returned it, tf.identity of it
+            included; any other tensor or array of this shape is taken as it stands, unless it is
+            computed from centroids of a fit that measured distances in another way.
         distance: 'squared_euclidean' or 'cosine' with centroids from elsewhere, None for the
             former; with those of `kmeans_centroids` it must be None or the one they were fitted to.
         all_distances: bool, whether to return distances to all centroids.
@@ -208,7 +209,8 @@ def apply_kmeans(
 
     Raises:
         TypeError: `x` or `centroids` are not dense tensors of numbers.
-        ValueError: the widths of `x` and `centroids` differ, or another argument is out of range.
+        ValueError: the widths of `x` and `centroids` differ, another argument is out of range, or
+            `centroids` are computed from standardised ones, or those of another distance.
     """
     with tf.name_scope(name or 'apply_kmeans'):
         points, columns = points_lib.to_points(x)
@@ -374,7 +376,7 @@ def _unpack(packed, settings):
         temperature=packed[-1, 0],
     )
     returned = centroids * scale + mean if settings.standardize else tf.identity(centroids)
-    returned._kmeans_space = space  # a Python attribute: apply_kmeans finds it there
+    origins.tell(returned, space)
     return returned
 
 
@@ -382,13 +384,15 @@ def _space_of(centroids, distance):
     """Returns the Space that centroids carry, or that of those from elsewhere."""
     if distance is not None:
         arguments.check_distance('distance', distance)
-    space = getattr(centroids, '_kmeans_space', None)
+    space = origins.of_value(centroids)
     if space is None:
         matrix, _ = points_lib.to_points(tf.convert_to_tensor(centroids), 'centroids')
         if not matrix.shape[0]:
             raise ValueError(
                 f'centroids must have a known number of rows, not shape {matrix.shape}'
             )
+        for fitted in origins.of_parts(centroids):
+            _check_measured_alike(fitted, distance or 'squared_euclidean')
         return placing.Space(matrix, None, None, distance or 'squared_euclidean', None)
     if distance not in (None, space.distance):
         raise ValueError(
@@ -396,3 +400,24 @@ def _space_of(centroids, distance):
             f'not {distance!r}'
         )
     return space
+
+
+def _check_measured_alike(fitted, distance):
+    """Refuses centroids computed from those of a fit that measured in another way.
+
+    Args:
+        fitted: placing.Space of the fit.
+        distance: str, by which the computed ones are to be measured.
+
+    Raises:
+        ValueError: rows would get ids that have nothing to do with the fit.
+    """
+    how = f"distance='{fitted.distance}'" if fitted.distance != distance else None
+    if fitted.mean is not None:
+        how = 'standardize=True'
+    if how:
+        raise ValueError(
+            f'centroids are computed from those that kmeans_centroids(..., {how}) returned, and '
+            'how these measure distances is not known of the outcome: give apply_kmeans what '
+            'kmeans_centroids returned, or fit with standardize=False and give distance='
+        )
