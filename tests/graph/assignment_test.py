@@ -324,17 +324,18 @@ def test_assign_in_a_tf_function_takes_any_number_of_rows(distance):
 
 
 class Exported(tf.Module):
-    """Places float32 rows of 4 columns."""
+    """Places float32 rows."""
 
-    def __init__(self, centroids, distance):
+    def __init__(self, centroids, distance, missing='drop'):
         super().__init__()
         self.centroids = tf.Variable(centroids, dtype=tf.float32)
-        self.distance = distance
+        self.options = {'distance': distance, 'missing': missing}
+        signature = [tf.TensorSpec([None, centroids.shape[1]])]
+        self.place = tf.function(self._place, input_signature=signature)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 4])])
-    def place(self, points):
-        ids, distances = graph.assign(points, self.centroids, distance=self.distance)
-        shares = graph.soft_assign(points, self.centroids, distance=self.distance)
+    def _place(self, points):
+        ids, distances = graph.assign(points, self.centroids, **self.options)
+        shares = graph.soft_assign(points, self.centroids, **self.options)
         return {'ids': ids, 'distances': distances, 'shares': shares}
 
 
@@ -350,6 +351,103 @@ def test_a_saved_model_places_rows_alike(tmp_path, distance):
     np.testing.assert_array_equal(found['distances'], wanted.distances)
     shares = graph.soft_assign(points, centroids, distance=distance)
     np.testing.assert_allclose(found['shares'], shares, atol=1e-6)
+
+
+# one id, whatever the batch
+
+
+def halfway(seed=0, n=2000, d=37, k=6):
+    """Rows half-way between two centroids, as near as float32 comes to it, and the centroids."""
+    rng = np.random.default_rng(seed)
+    centroids = rng.normal(size=(k, d)).astype(np.float32)
+    pairs = centroids[rng.integers(k, size=n)] + centroids[rng.integers(k, size=n)]
+    return pairs / 2, centroids
+
+
+@pytest.mark.parametrize('offset', [0, 100])
+@pytest.mark.parametrize(
+    ('distance', 'missing'),
+    [('squared_euclidean', 'drop'), ('squared_euclidean', 'partial'), ('cosine', 'drop')],
+)
+def test_a_row_has_one_id_whatever_the_rows_beside_it(distance, offset, missing, tmp_path):
+    points, centroids = (part + np.float32(offset) for part in halfway())
+    if missing == 'partial':
+        points = reference.with_gaps(points, 0)
+    options = {'distance': distance, 'missing': missing}
+    whole = graph.assign(points, centroids, **options).ids.numpy()
+    for size, rows in ((1, 150), (7, 700), (700, 2000)):
+        parts = [
+            graph.assign(points[start : start + size], centroids, **options).ids
+            for start in range(0, rows, size)
+        ]
+        np.testing.assert_array_equal(np.concatenate(parts), whole[:rows])
+    tf.saved_model.save(Exported(centroids, **options), str(tmp_path))
+    place = tf.saved_model.load(str(tmp_path)).place
+    np.testing.assert_array_equal(place(points)['ids'], whole)
+    singles = [place(points[index : index + 1])['ids'] for index in range(100)]
+    np.testing.assert_array_equal(np.concatenate(singles), whole[:100])
+
+
+def test_no_other_centroid_is_nearer_by_more_than_a_millionth():
+    points, centroids = halfway()
+    table = reference.distances(points, centroids)
+    ids = graph.assign(points, centroids).ids.numpy()
+    taken = table[np.arange(len(points)), ids]
+    np.testing.assert_allclose(taken, table.min(axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize('missing', ['drop', 'partial'])
+def test_equally_near_centroids_give_the_lowest_id_in_a_batch_of_any_size(missing):
+    rng = np.random.default_rng(0)
+    centroids = np.repeat(rng.normal(size=(5, 23)), 2, axis=0).astype(np.float32)
+    points = rng.normal(size=(5000, 23)).astype(np.float32)
+    ids = graph.assign(points, centroids, missing=missing).ids.numpy()
+    assert set(ids) == {0, 2, 4, 6, 8}
+    singles = [
+        graph.assign(points[i : i + 1], centroids, missing=missing).ids[0] for i in range(50)
+    ]
+    np.testing.assert_array_equal(singles, ids[:50])
+
+
+def test_a_row_that_has_only_what_centroids_share_goes_to_the_lowest_of_them():
+    nan = np.nan
+    centroids = np.float32([[7, 0.1], [3, 0.2], [3, 0.1], [5, 0.1]])
+    rows = np.float32([[nan, 0.1], [nan, 0.2], [3, nan], [4, nan]])
+    assert graph.assign(rows, centroids, missing='partial').ids.numpy().tolist() == [0, 1, 1, 1]
+
+
+@pytest.mark.parametrize('scale', [1e-37, 1e37])
+def test_values_at_the_ends_of_float32_are_placed(scale):
+    centroids = np.float32([[0, 0], [1, 1]]) * np.float32(scale)
+    rows = np.float32([[0.1, 0.2], [0.9, 0.8]]) * np.float32(scale)
+    assert graph.assign(rows, centroids).ids.numpy().tolist() == [0, 1]
+
+
+# centroids of a fit that has failed
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf])
+@pytest.mark.parametrize(
+    'function', [graph.assign, graph.pairwise_distances, graph.soft_assign, graph.score_clusters]
+)
+def test_centroids_that_are_not_finite_are_refused(function, bad):
+    points, centroids = sample(0)
+    centroids[3, 1] = bad
+    with pytest.raises(ValueError, match='centroids: 1 values are NaN or infinite'):
+        function(points, centroids)
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf])
+def test_a_graph_that_cannot_tell_leaves_rows_of_such_centroids_unassigned(bad):
+    points, centroids = (array.astype(np.float32) for array in sample(0, n=30))
+    exported = Exported(centroids, 'squared_euclidean')
+    assert np.all(exported.place(points)['ids'] < 7)
+    centroids[3, 1] = bad
+    exported.centroids.assign(centroids)
+    found = exported.place(points)
+    np.testing.assert_array_equal(found['ids'], np.full(30, 7))
+    assert np.all(np.isnan(found['distances']))
+    assert np.all(np.isnan(found['shares']))
 
 
 # any data at all

@@ -286,6 +286,7 @@ def counting(monkeypatch, name):
         return found
 
     monkeypatch.setattr(lloyd, name, noting)
+    monkeypatch.setattr(lloyd, '_OPERATIONS_OF_TRACING', 0.0)  # as in a long fit
     return shares
 
 
@@ -307,8 +308,16 @@ def test_bounds_that_leave_few_rows_alone_are_given_up_for_a_while(monkeypatch):
     compared = counting(monkeypatch, '_follow_in_doubt')
     moved = counting(monkeypatch, '_follow')
     points = np.random.default_rng(0).normal(size=(3000, 40)).astype(np.float32)
-    graph.fit(points, 20, init=points[:20], tol=0.0)
-    assert len(moved) > 3 * len(compared) > 0
+    graph.fit(points, 20, init=points[:20], tol=0.0, max_iter=14)
+    assert compared[0] == 1.0  # the bounds are new
+    assert 0.6 < compared[1] < 1.0
+    assert (len(compared), len(moved)) == (2, 1 + 12)
+
+
+def test_a_short_fit_traces_no_bounds(monkeypatch):
+    monkeypatch.setattr(lloyd, '_follow_in_doubt', None)  # to call it would fail
+    points = structured(1000)
+    assert graph.fit(points, 8, init=points[:8], tol=0.0).n_iter > 3
 
 
 @pytest.mark.parametrize('seed', range(3))
@@ -327,7 +336,7 @@ def test_slack_is_never_more_than_what_it_stands_for(seed):
     np.testing.assert_array_equal(found.state.ids, apart.argmin(axis=1))
     least, second = np.sort(apart, axis=1)[:, :2].T
     assert np.all(kept.slack <= second - least)
-    np.testing.assert_allclose(kept.slack, second - least, atol=5e-3)
+    np.testing.assert_allclose(kept.slack, second - least, atol=1e-2)
 
 
 @pytest.mark.parametrize('weighted', [False, True])

@@ -103,7 +103,9 @@ def test_the_arithmetic_for_gaps_gives_whole_rows_the_fit_of_the_other(seed, dis
     with paths.gaps():
         found = graph.fit(points, 5, init=init, weights=weights, missing='partial')
     wanted = graph.fit(points, 5, init=init, weights=weights)
-    np.testing.assert_allclose(found.centroids, wanted.centroids, atol=1e-5 + distance_of_rows * 1e-7)
+    np.testing.assert_allclose(
+        found.centroids, wanted.centroids, atol=1e-5 + distance_of_rows * 1e-7
+    )
     np.testing.assert_allclose(found.inertia, wanted.inertia, rtol=1e-5)
     np.testing.assert_allclose(found.cluster_weights, wanted.cluster_weights, rtol=1e-12)
     assert found.n_iter == wanted.n_iter

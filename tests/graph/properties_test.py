@@ -14,7 +14,6 @@ from hypothesis import strategies
 from hypothesis.extra import numpy as numpy_strategies
 
 from support import paths, reference
-from tfx_kmeans import graph
 
 FEW = hypothesis.settings(deadline=None, derandomize=True, max_examples=6)
 # other examples in each run; a failure prints how to see it again

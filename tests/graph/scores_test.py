@@ -230,6 +230,21 @@ def test_an_unknown_distance_is_refused():
         graph.score_clusters([[0.0]], [[0.0]], distance='manhattan')
 
 
+def test_rows_with_nan_are_refused_eagerly_where_missing_is_an_error():
+    points, centroids = sample(0)
+    points[5, 1] = np.nan
+    with pytest.raises(ValueError, match='points: 1 rows hold NaN'):
+        graph.score_clusters(points, centroids, missing='error')
+
+
+def test_a_graph_refuses_rows_with_nan_in_the_same_words():
+    points, centroids = sample(0)
+    score = tf.function(lambda points: graph.score_clusters(points, centroids, missing='error'))
+    points[5, 1] = np.nan
+    with pytest.raises(tf.errors.InvalidArgumentError, match='points: 1 rows hold NaN'):
+        score(tf.constant(points))
+
+
 # elbows
 
 

@@ -94,10 +94,8 @@ def test_seeds_draw_anew_and_a_seed_draws_the_same():
 
 
 def test_rows_are_drawn_by_their_weight():
-    """Of a heap with a heavy half and a light one, new centroids go to the heavy half."""
-    rng = np.random.default_rng(0)
-    points = np.concatenate([rng.normal(size=(500, 2)), rng.normal(size=(500, 2)) + [0, 40]])
-    points = np.concatenate([points, rng.normal(size=(500, 2)) + [40, 0]]).astype(np.float32)
+        places = np.repeat([[0, 0], [0, 40], [40, 0]], 500, axis=0)
+    points = (places + np.random.default_rng(0).normal(size=(1500, 2))).astype(np.float32)
     weights = np.repeat(np.float32([1, 1, 1e-9]), 500)
     start = np.float32([[0, 20], [0, 21], [40, 0]])
     found = improve(points, start, weights)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from sklearn import cluster, datasets
 
-from support import reference
+from support import paths, reference
 from tfx_kmeans.graph import rows as rows_lib
 from tfx_kmeans.graph import seeding
 
@@ -18,11 +18,7 @@ BY_SQUARED_DISTANCE = pytest.mark.parametrize('method', ['k-means++', 'k-means||
 @functools.cache
 def _compiled(method, k):
     def draw(points, weights, seeds):
-        width = points.shape[1]
-        one = tf.ones([], points.dtype)
-        shift = tf.zeros([width], points.dtype)
-        rows = rows_lib.Rows(points, weights, shift, one, 'squared_euclidean')
-        return seeding.seed(method, rows, k, seeds)
+        return seeding.seed(method, rows_lib.Rows(points, weights), k, seeds)
 
     return tf.function(draw, autograph=False)
 
@@ -48,23 +44,24 @@ def test_initial_centroids_are_different_rows(method, weighted):
         assert len(set(indices(drawn, points))) == 5
 
 
-@EITHER_METHOD
+@BY_SQUARED_DISTANCE
 @pytest.mark.parametrize('unit', [1, 1e-35, 1e35])
-def test_a_row_without_weight_is_never_drawn(method, unit):
+def test_a_row_of_next_to_no_weight_is_not_drawn(method, unit):
     points, weights, _ = reference.sample(0)
     weights *= np.float32(unit)
-    weights[:380] = 0
-    points[:380] *= 100  # far out, where k-means++ would go first
+    weights[:380] *= np.float32(1e-9) if unit == 1 else 0
+    points[:380] *= 10  # farther out, where k-means++ would go first
     for seed in range(20):
         assert min(indices(draw(method, points, 5, seed, weights), points)) >= 380
 
 
-@EITHER_METHOD
-def test_all_rows_of_weight_are_drawn_where_there_are_no_more(method):
+def test_random_rows_are_drawn_in_proportion_to_weights_of_any_unit():
     points, weights, _ = reference.sample(0)
-    weights[5:] = 0
-    for seed in range(20):
-        assert sorted(indices(draw(method, points, 5, seed, weights), points)) == [0, 1, 2, 3, 4]
+    for unit in (1, 1e-30, 1e30):
+        scaled = weights * np.float32(unit)
+        scaled[:380] *= np.float32(1e-7)
+        for seed in range(20):
+            assert min(indices(draw('random', points, 5, seed, scaled), points)) >= 380
 
 
 @EITHER_METHOD
@@ -75,23 +72,39 @@ def test_seeds_draw_anew_and_a_seed_draws_the_same(method):
     np.testing.assert_array_equal(draw(method, points, 5, 3), drawn[3])
 
 
-@pytest.mark.parametrize('method', ['k-means++', 'random'])
-def test_the_first_row_is_drawn_in_proportion_to_its_weight(method):
+def counts_of_first(method, points, weights):
+    drawn = [int(draw(method, points, 1, seed, weights)[0, 0]) for seed in range(1000)]
+    return np.bincount(drawn, minlength=len(points))
+
+
+def test_the_first_random_row_is_drawn_in_proportion_to_its_weight():
     points = np.arange(4, dtype=np.float32)[:, np.newaxis]
     weights = [1, 0, 2, 5]
-    drawn = [int(draw(method, points, 1, seed, weights)[0, 0]) for seed in range(1000)]
-    counts = np.bincount(drawn, minlength=4)
+    counts = counts_of_first('random', points, weights)
     expected = 1000 * np.array(weights) / 8
     assert counts[1] == 0
     assert np.all(np.abs(counts - expected) <= 4 * np.sqrt(expected))
 
 
-@pytest.mark.parametrize('n', [1, 5, 4095, 4096, 4097, 10_000])
-def test_draws_follow_the_masses_of_all_blocks(n):
-    masses = np.random.default_rng(n).uniform(size=n)
+def test_the_first_row_of_k_means_plus_plus_is_the_better_of_two_drawn_so():
+    points = np.arange(4, dtype=np.float32)[:, np.newaxis]
+    weights = np.array([1, 0, 2, 5])
+    counts = counts_of_first('k-means++', points, weights)
+    left = weights @ (points - points.T) ** 2
+    better = np.minimum.outer(left, left)
+    chances = np.outer(weights, weights) / 64
+    expected = np.array([1000 * chances[better == one].sum() for one in left])
+    assert counts[1] == 0
+    assert np.all(np.abs(counts - expected) <= 4 * np.sqrt(expected))
+
+
+@pytest.mark.parametrize('n', [1, 5, 511, 512, 513, 10_000])
+def test_draws_follow_the_masses_of_all_rows(n):
+    masses = np.random.default_rng(n).uniform(size=n).astype(np.float32)
     masses[1::2] = 0
-    padded = tf.constant(np.pad(masses, [0, -n % 4096]).reshape([-1, 4096]))
-    drawn = np.concatenate([seeding._draw(padded, 500, tf.constant([1, i])) for i in range(20)])
+    drawn = np.concatenate(
+        [seeding._draw(tf.constant(masses), 500, tf.constant([1, i])) for i in range(20)]
+    )
     assert drawn.max() < n
     counts = np.bincount(drawn, minlength=n)
     assert counts[1::2].sum() == 0
@@ -102,11 +115,15 @@ def test_draws_follow_the_masses_of_all_blocks(n):
         assert abs(counts[part].sum() - 10_000 * share) <= 4 * deviation + 1e-6
 
 
-def test_masses_of_any_unit_can_be_drawn_by():
+@pytest.mark.parametrize('between', [0, 1000])  # which ones lie in other runs of rows
+def test_masses_of_any_unit_can_be_drawn_by(between):
+    gap = [0.0] * between
     for unit in (1e-30, 1e30):
-        masses = tf.constant(np.array([[0, 1, 0, 3], [0, 4, 0, 0]]) * unit)
-        counts = np.bincount(seeding._draw(masses, 8000, tf.constant([1, 2])), minlength=8)
-        np.testing.assert_allclose(counts, [0, 1000, 0, 3000, 0, 4000, 0, 0], rtol=0, atol=200)
+        masses = np.array([0, 1, 0, 3, *gap, 0, 4, 0, 0]) * unit
+        drawn = seeding._draw(tf.constant(masses, tf.float32), 8000, tf.constant([1, 2]))
+        counts = np.bincount(drawn, minlength=len(masses))
+        wanted = [0, 1000, 0, 3000, *gap, 0, 4000, 0, 0]
+        np.testing.assert_allclose(counts, wanted, rtol=0, atol=200)
 
 
 @BY_SQUARED_DISTANCE
@@ -132,11 +149,8 @@ def test_the_best_candidate_leaves_the_least_weighted_distances():
         weights[points[:, 0] > 0.5] *= 30  # so that weight tips the scales
         closest = rng.uniform(0, 9, size=5000).astype(np.float32)
         candidates = points[:4]
-        zero, one = tf.zeros([4]), tf.ones([])
-        rows = rows_lib.Rows(
-            tf.constant(points), tf.constant(weights), zero, one, 'squared_euclidean'
-        )
-        found = seeding._best_candidate(rows, 4096, tf.constant(closest), tf.constant(candidates))
+        rows = rows_lib.Rows(tf.constant(points), tf.constant(weights))
+        found = seeding._best_candidate(rows, tf.constant(closest), tf.constant(candidates))
         left = np.minimum(reference.distances(points, candidates), closest[:, np.newaxis])
         picks.append((int(found), (weights @ left).argmin(), left.sum(axis=0).argmin()))
     found, weighted, unweighted = np.transpose(picks)
@@ -178,3 +192,31 @@ def test_seeding_by_squared_distance_starts_as_low_as_that_of_scikit_learn(name,
     forgy = np.mean([potential(draw('random', points, 10, seed)) for seed in seeds])
     assert ours <= 1.04 * theirs
     assert ours <= 0.96 * forgy
+
+
+@pytest.mark.parametrize('method', ['k-means++', 'random'])
+def test_a_row_with_gaps_that_is_drawn_has_the_centre_in_them(method):
+    points = reference.with_gaps(reference.sample(0)[0], 0)
+    rows = rows_lib.Rows(tf.constant(points), None, partial=True)
+    drawn = seeding.seed(method, rows, 20, tf.constant([0, 0])).numpy()
+    filled = np.nan_to_num(points)
+    assert len(set(indices(drawn, filled))) == 20
+    assert np.any(drawn == 0)
+
+
+def test_rows_drawn_by_k_means_plus_plus_do_not_depend_on_the_size_of_blocks():
+    points, weights, _ = reference.sample(0)
+    rows = rows_lib.Rows(tf.constant(points), tf.constant(weights))
+    wanted = seeding.seed('k-means++', rows, 5, tf.constant([3, 0]))
+    with paths.small_blocks():
+        found = seeding.seed('k-means++', rows, 5, tf.constant([3, 0]))
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_k_means_parallel_takes_all_rows_where_too_few_candidates_differ():
+    distinct = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    rows = rows_lib.Rows(tf.constant(np.repeat(distinct, 100, axis=0)))
+    for seed in range(10):
+        # passes that draw next to nothing
+        drawn = seeding.seed('k-means||', rows, 5, tf.constant([seed, 0]), 1, 1e-6).numpy()
+        assert sorted(indices(drawn, distinct)) == [0, 1, 2, 3, 4]

@@ -29,7 +29,7 @@ def every_row():
 
 def bounds():
     """Bounds from the first iteration to the last, whatever they save."""
-    return _patched(lloyd, _FIRST_WAIT=0, _MOST_IN_DOUBT=2.0)
+    return _patched(lloyd, _FIRST_WAIT=0, _OPERATIONS_OF_TRACING=0.0, _MOST_IN_DOUBT=2.0)
 
 
 @contextlib.contextmanager

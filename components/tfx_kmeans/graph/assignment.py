@@ -58,13 +58,23 @@ def assign(points, centroids, *, distance='squared_euclidean', missing='drop'):
     if not tf.executing_eagerly():
         # not as a function of its own: in an exported graph all its outputs would need all inputs
         return _assign((distance, missing), points, centroids)
+    points, centroids, missing = check(points, centroids, distance, missing)
+    signature = tuple(tracing.matrix(points.dtype, points.shape[1]) for _ in range(2))
+    return tracing.traced(_assign, (distance, missing), signature)(points, centroids)
+
+
+def check(points, centroids, distance, missing):
+    """Raises eagerly what `assign` says; a traced function would raise other errors.
+
+    Returns:
+        Points and centroids as tensors, and `missing`, which 'error' is no longer.
+    """
     points = arguments.as_matrix(points, 'points')
     centroids = arguments.as_centroids(centroids, None, points, 'centroids')
     Space(points[:0], centroids, distance, 'drop' if missing == 'error' else missing)
     if missing == 'error':
-        points, missing = missing_lib.refuse(points), 'drop'
-    signature = tuple(tracing.matrix(points.dtype, points.shape[1]) for _ in range(2))
-    return tracing.traced(_assign, (distance, missing), signature)(points, centroids)
+        return missing_lib.refuse(points), centroids, 'drop'
+    return points, centroids, missing
 
 
 def _assign(static, points, centroids):

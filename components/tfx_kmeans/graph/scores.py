@@ -234,6 +234,8 @@ def _call(step, points, weights, centroids, distance, missing, *more):
     arguments.check_missing('missing', missing, distance)
     centroids = arguments.as_matrix(centroids, 'centroids')
     points = arguments.as_matrix(points, 'points')
+    if tf.executing_eagerly():
+        points, centroids, missing = assignment.check(points, centroids, distance, missing)
     weights = arguments.as_weights(weights, points)
     rows = (points,) if weights is None else (points, weights)
     signature = (
