@@ -87,7 +87,7 @@ def prepare(points, weights, n_clusters, distance, partial=False):
         values = _prepare_rows(points, coordinates)
         spread = tf.ones([], tf.float64)
     else:
-        coordinates, spread, usual = _look(points)
+        coordinates, spread, usual = _look(points, partial)
         spread *= tf.cast(coordinates.scale, tf.float64)
         if points.dtype == tf.float32:
             values = tf.cond(usual, lambda: points, lambda: _prepare_rows(points, coordinates))
@@ -228,7 +228,7 @@ def check_initial(initial, distance):
     return [condition for condition in conditions if condition is not None]
 
 
-def _look(points):
+def _look(points, partial):
     """Where the data lie and how wide, from a glance at few rows.
 
     A median is where most rows are, whatever a few of them hold.
@@ -257,7 +257,8 @@ def _look(points):
     )
     offset = tf.reduce_max(tf.abs(tf.cast(centre, tf.float64)))
     near = tf.logical_and(spread > 1.0 / _USUAL, spread < _USUAL)
-    usual = tf.logical_and(near, offset <= _NEAR * spread)
+    # 0 fills the gaps of rows that become centroids, so it has to be the centre
+    usual = tf.logical_and(near, offset <= _NEAR * spread) if not partial else tf.constant(False)
     if points.dtype == tf.float32:
         coordinates = rows_lib.Coordinates(
             shift=tf.where(usual, tf.zeros_like(coordinates.shift), coordinates.shift),
