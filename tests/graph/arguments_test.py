@@ -51,6 +51,13 @@ INF = float('inf')
             ValueError,
             "distance must be one of ('squared_euclidean', 'cosine'), not 'euclid'",
         ),
+        (
+            {'search': 'swaps'},
+            ValueError,
+            "search must be one of ('breathing', 'none'), not 'swaps'",
+        ),
+        ({'init_size': 4}, ValueError, 'init_size must be at least 5, not 4'),
+        ({'init_size': 10.0}, TypeError, 'init_size must be an integer, not 10.0'),
         ({'init_steps': 0}, ValueError, 'init_steps must be at least 1, not 0'),
         ({'oversampling_factor': 0}, ValueError, 'oversampling_factor must be above 0, not 0'),
         ({'on_iteration': 3}, TypeError, 'on_iteration must be callable or None, not 3'),

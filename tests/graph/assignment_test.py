@@ -382,9 +382,9 @@ def test_a_row_has_one_id_whatever_the_rows_beside_it(distance, offset, missing,
         ]
         np.testing.assert_array_equal(np.concatenate(parts), whole[:rows])
     tf.saved_model.save(Exported(centroids, **options), str(tmp_path))
-    place = tf.saved_model.load(str(tmp_path)).place
-    np.testing.assert_array_equal(place(points)['ids'], whole)
-    singles = [place(points[index : index + 1])['ids'] for index in range(100)]
+    loaded = tf.saved_model.load(str(tmp_path))
+    np.testing.assert_array_equal(loaded.place(points)['ids'], whole)
+    singles = [loaded.place(points[index : index + 1])['ids'] for index in range(100)]
     np.testing.assert_array_equal(np.concatenate(singles), whole[:100])
 
 

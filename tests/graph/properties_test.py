@@ -15,10 +15,10 @@ from hypothesis.extra import numpy as numpy_strategies
 
 from support import paths, reference
 
-FEW = hypothesis.settings(deadline=None, derandomize=True, max_examples=6)
+FEW = hypothesis.settings(deadline=None, derandomize=True, max_examples=5)
 # other examples in each run; a failure prints how to see it again
 FRESH = hypothesis.settings(
-    deadline=None, derandomize=False, database=None, print_blob=True, max_examples=10
+    deadline=None, derandomize=False, database=None, print_blob=True, max_examples=8
 )
 FILL = np.float32(9.96921e36)  # what NetCDF writes where there is no value
 
