@@ -9,6 +9,7 @@ from tfx_kmeans.graph import arguments
 _LEAST_SAMPLE = 20_000
 _SAMPLE_PER_CLUSTER = 100
 _RESTARTS = 10
+_MOST_CLUSTERS = 2**31 - 2  # ids are int32, and n_clusters is one
 
 
 def settings(
@@ -53,7 +54,7 @@ def settings(
         TypeError: an argument is of the wrong type.
         ValueError: an argument is out of range.
     """
-    arguments.check_integer('n_clusters', n_clusters, at_least=1)
+    check_n_clusters('n_clusters', n_clusters)
     if n_init is not None:
         arguments.check_integer('n_init', n_init, at_least=1)
     arguments.check_integer('max_iter', max_iter, at_least=1)
@@ -87,6 +88,44 @@ def settings(
         sample_size=int(sample_size),
         refinement_passes=int(passes),
     )
+
+
+def check_n_clusters(name, value):
+    """Raises TypeError or ValueError unless `value` is a number of clusters that ids can count."""
+    arguments.check_integer(name, value, at_least=1)
+    if value > _MOST_CLUSTERS:
+        raise ValueError(f'{name} must be at most {_MOST_CLUSTERS}, not {value}')
+
+
+def as_rows(values, width):
+    """Returns a batch of rows of `width` columns as float32 `[b, width]`, C-contiguous.
+
+    Raises:
+        TypeError: it is no array of real numbers.
+        ValueError: it is of another shape.
+    """
+    rows = as_float32('a batch', values)
+    if rows.ndim != 2 or rows.shape[1] != width:
+        raise ValueError(
+            f'a batch must have shape [rows, {width}], as there are names of features, not '
+            f'{list(rows.shape)}'
+        )
+    return rows
+
+
+def as_float32(name, values):
+    """Returns what messages call `name` as a float32 array, C-contiguous; see as_rows."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(
+            f'{name} must be a numeric array without a mask, not a masked one: put NaN where a '
+            'value is missing, as array.filled(np.nan) does'
+        )
+    array = np.asarray(values)
+    if array.dtype.kind not in 'biuf':
+        raise TypeError(
+            f'{name} must be a numeric array, not {type(values).__name__} of {array.dtype}'
+        )
+    return np.ascontiguousarray(array, np.float32)
 
 
 def _check_init(init, n_clusters, width):
