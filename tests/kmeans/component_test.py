@@ -33,7 +33,7 @@ def test_parameters_reach_the_executor():
         'features': ['b', 'a'], 'output_prefix': 'zone', 'init': 'random', 'n_init': 3,
         'max_iter': 10, 'tol': 0, 'seed': 7, 'distance': 'cosine', 'weight_feature': 'w',
         'missing': 'drop', 'standardize': True, 'train_split': 'a', 'eval_split': None,
-        'solver': 'minibatch', 'engine': 'tensorflow', 'max_passes': 3, 'memory_budget': 10**9,
+        'solver': 'streaming', 'engine': 'tensorflow', 'max_passes': 3, 'memory_budget': 10**9,
         'selection': 'elbow',
     }  # fmt: skip
     component = make(**given)
@@ -154,7 +154,7 @@ def test_a_wrong_argument_is_refused_by_name_when_the_pipeline_is_built(name, va
 def test_what_beam_cannot_do_is_refused_when_the_pipeline_is_built():
     message = "engine='beam' goes with solver='auto' or 'lloyd', not 'minib"
     with pytest.raises(ValueError, match=message):
-        make(engine='beam', solver='minibatch')
+        make(engine='beam', solver='streaming')
 
 
 def test_rows_with_gaps_are_for_either_engine():
@@ -201,7 +201,7 @@ def test_a_solver_may_be_known_at_run_time_only():
 
 def test_a_solver_for_beam_may_be_known_at_run_time_only():
     component = make(engine='beam', solver=RuntimeParameter('solver', str))
-    properties = {**component.exec_properties, 'solver': 'minibatch'}
+    properties = {**component.exec_properties, 'solver': 'streaming'}
     with pytest.raises(ValueError, match="engine='beam' goes with solver='auto' or 'lloyd', not"):
         Settings.from_exec_properties(properties)
 
@@ -232,12 +232,12 @@ def test_channels_of_another_type_are_refused_by_name():
 
 def test_rows_with_gaps_may_have_a_solver_that_is_known_at_run_time_only():
     component = make(missing='partial', solver=RuntimeParameter('solver', str))
-    properties = {**component.exec_properties, 'solver': 'minibatch'}
-    with pytest.raises(ValueError, match=r"missing='partial' goes with .* not 'minibatch'"):
+    properties = {**component.exec_properties, 'solver': 'streaming'}
+    with pytest.raises(ValueError, match=r"missing='partial' goes with .* not 'streaming'"):
         Settings.from_exec_properties(properties)
 
 
-@pytest.mark.parametrize('option', [{'solver': 'minibatch'}, {'init': 'k-means||'}])
+@pytest.mark.parametrize('option', [{'solver': 'streaming'}, {'init': 'k-means||'}])
 def test_what_takes_whole_rows_is_refused_for_rows_with_gaps(option):
     with pytest.raises(ValueError, match="missing='partial' goes with"):
         make(missing='partial', **option)

@@ -68,9 +68,9 @@ def test_parquet_is_for_beam(examples, caplog, name, value):
 
 def test_solvers_that_beam_does_not_have_are_for_this_process(tmp_path, caplog):
     examples = write_many(tmp_path / 'many', 1)
-    chosen, told = choose(examples, caplog, memory_budget=10**8, solver='minibatch')
+    chosen, told = choose(examples, caplog, memory_budget=10**8, solver='streaming')
     assert chosen == 'tensorflow'
-    assert "solver='minibatch' runs in one process" in told
+    assert "solver='streaming' runs in one process" in told
 
 
 @pytest.mark.parametrize('engine', ['tensorflow', 'beam'])

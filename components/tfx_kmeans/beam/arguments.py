@@ -8,7 +8,6 @@ from tfx_kmeans.graph import arguments
 
 _LEAST_SAMPLE = 20_000
 _SAMPLE_PER_CLUSTER = 100
-_RESTARTS = 10
 _MOST_CLUSTERS = 2**31 - 2  # ids are int32, and n_clusters is one
 
 
@@ -18,6 +17,7 @@ def settings(
     n_clusters,
     *,
     init,
+    search,
     n_init,
     max_iter,
     tol,
@@ -36,7 +36,8 @@ def settings(
         columns: names of the columns, a tuple.
         n_clusters: see fitting.Settings, like all that is not told of here.
         init: the name of a seeding, or an array `[n_clusters, d]`.
-        n_init: int, or None for 10 (1 with an array as `init`).
+        search: str.
+        n_init: int, 1 with an array as `init`.
         max_iter: int.
         tol: float.
         seed: int.
@@ -55,8 +56,8 @@ def settings(
         ValueError: an argument is out of range.
     """
     check_n_clusters('n_clusters', n_clusters)
-    if n_init is not None:
-        arguments.check_integer('n_init', n_init, at_least=1)
+    arguments.check_search('search', search)
+    arguments.check_integer('n_init', n_init, at_least=1)
     arguments.check_integer('max_iter', max_iter, at_least=1)
     arguments.check_tolerance('tol', tol)
     arguments.check_seed('seed', seed)
@@ -65,10 +66,8 @@ def settings(
         raise TypeError(f'standardize must be True or False, not {standardize!r}')
     arguments.check_missing('missing', missing, distance)
     init = _check_init(init, n_clusters, len(columns))
-    if n_init is None:
-        n_init = _RESTARTS if isinstance(init, str) else 1
-    elif n_init != 1 and not isinstance(init, str):
-        raise ValueError(f'n_init must be 1 or None when init is an array, not {n_init}')
+    if n_init != 1 and not isinstance(init, str):
+        raise ValueError(f'n_init must be 1 when init is an array, not {n_init}')
     if sample_size is None:
         sample_size = max(_LEAST_SAMPLE, _SAMPLE_PER_CLUSTER * int(n_clusters))
     arguments.check_integer('sample_size', sample_size, at_least=n_clusters)
@@ -78,6 +77,7 @@ def settings(
         columns=columns,
         n_clusters=int(n_clusters),
         init=init,
+        search=search,
         n_init=int(n_init),
         max_iter=int(max_iter),
         tol=float(tol),

@@ -28,7 +28,7 @@ class Settings:
     Attributes:
         place: str, what messages call the data.
         columns: names of the columns.
-        n_clusters, n_init, max_iter, tol, seed, distance: see graph.fit.
+        n_clusters, search, n_init, max_iter, tol, seed, distance: see graph.fit.
         init: the name of a seeding, or up to n_clusters tuples of d floats; what is lacking is
             drawn from the sample.
         standardize: whether to bring columns to mean 0 and variance 1 first.
@@ -42,6 +42,7 @@ class Settings:
     columns: tuple[str, ...]
     n_clusters: int
     init: str | tuple
+    search: str
     n_init: int
     max_iter: int
     tol: float
@@ -161,6 +162,7 @@ def fit_sample(sample, settings):
             settings.n_clusters,
             weights=weights.astype(np.float32),
             init=init,
+            search=settings.search,
             init_size=max(len(points), settings.n_clusters),
             n_init=settings.n_init,
             max_iter=settings.max_iter,

@@ -88,6 +88,7 @@ def _settings(columns, parameters, n_clusters):
         tuple(columns.name_of_column(column) for column in range(columns.total_width)),
         n_clusters,
         init=parameters.init,
+        search=parameters.search,
         n_init=parameters.n_init,
         max_iter=parameters.max_iter,
         tol=parameters.tol,

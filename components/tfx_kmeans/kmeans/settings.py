@@ -25,6 +25,7 @@ class Settings:
     features: tuple[str, ...] | None = None
     output_prefix: str = 'cluster'
     init: str = 'k-means++'
+    search: str = 'breathing'
     n_init: int = 1
     max_iter: int = 300
     tol: float = 1e-4
@@ -215,6 +216,7 @@ _CHECKS = {
     'features': _check_features,
     'output_prefix': _check_name,
     'init': _check_init,
+    'search': _named(arguments.check_search),
     'n_init': _check_positive,
     'max_iter': _check_positive,
     'tol': arguments.check_tolerance,
