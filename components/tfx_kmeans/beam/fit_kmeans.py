@@ -63,7 +63,8 @@ class FitKMeans(beam.PTransform):
             feature_widths: how many columns each of them has; None where each has one.
             init: 'k-means++', 'k-means||', 'random', or the initial centroids as an array
                 `[n_clusters, d]` in the units of the rows, which cluster i keeps the number of.
-            search: 'breathing' improves the seeding on the sample, 'none' does not; see `graph.fit`.
+            search: 'breathing' improves the seeding on the sample, 'none' does not, see
+                `graph.fit`.
             n_init: int >= 1, fits of the sample from different seedings, of which the best is kept;
                 1 with an array as `init`.
             max_iter: int >= 1, the most updates in a fit of the sample.
