@@ -92,6 +92,47 @@ def test_order_bundles_and_spool_change_nothing(seed, missing, tmp_path):
     assert list((tmp_path / 'spool').iterdir())
 
 
+@pytest.mark.parametrize('weighted', [False, True])
+def test_batches_in_the_order_of_columns_are_read_as_what_they_are(weighted, tmp_path):
+    rows = overlapping(0)
+    weights = np.ones(len(rows), np.float32) if weighted else None
+    one, _ = fit_few(tmp_path, rows, weights)
+    parts = runs.batches(np.asfortranarray(rows), weights)
+    turned = [
+        (np.asfortranarray(part[0]), *part[1:]) if weighted else np.asfortranarray(part)
+        for part in parts
+    ]
+    options = {'sample_size': 500, 'max_passes': 5, 'n_init': 2, 'tol': 0.0}
+    two, _ = runs.fit(tmp_path, turned, 8, spool=str(tmp_path / 'spool'), **options)
+    np.testing.assert_array_equal(one.centroids, two.centroids)
+    assert (one.cluster_weights, one.inertia) == (two.cluster_weights, two.inertia)
+
+
+@pytest.mark.parametrize('spooled', [False, True])
+@pytest.mark.parametrize('value', [9.97e36, np.nan, np.inf])
+@pytest.mark.parametrize('missing', ['error', 'partial'])
+def test_a_row_of_weight_zero_counts_for_nothing(missing, value, spooled, tmp_path):
+    rows = overlapping(0)
+    weights = np.random.default_rng(0).integers(1, 4, len(rows)).astype(np.float32)
+    spool = str(tmp_path / 'spool') if spooled else None
+    without, _ = fit_few(tmp_path, rows, weights, missing=missing)
+    more = np.insert(rows, [7, 900], np.float32(value), axis=0)
+    weights = np.insert(weights, [7, 900], 0)
+    found, _ = fit_few(tmp_path, more, weights, missing=missing, spool=spool)
+    np.testing.assert_array_equal(found.centroids, without.centroids)
+    assert found.cluster_weights == without.cluster_weights
+    assert found.inertia == without.inertia
+
+
+@pytest.mark.parametrize('spooled', [False, True])
+def test_batches_with_weights_and_others_without_are_refused(spooled, tmp_path):
+    rows = overlapping(0)
+    parts = [(rows[:1000], np.ones(1000)), rows[1000:]]
+    options = {'sample_size': 500, 'spool': str(tmp_path / 'spool') if spooled else None}
+    with pytest.raises(ValueError, match='1000 rows of .* weights, and 5000 have none: give'):
+        runs.fit(tmp_path, parts, 8, **options)
+
+
 def test_two_worker_processes_that_know_nothing_of_main_give_the_centroids_of_one(tmp_path):
     rows = overlapping(0)
     weights = np.random.default_rng(0).gamma(1, size=len(rows)).astype(np.float32)

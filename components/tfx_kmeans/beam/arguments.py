@@ -89,6 +89,37 @@ def settings(
     )
 
 
+def as_rows(values, width):
+    """Returns a batch of rows of `width` columns as float32 `[b, width]`, C-contiguous.
+
+    Raises:
+        TypeError: it is no array of real numbers.
+        ValueError: it is of another shape.
+    """
+    rows = as_float32('a batch', values)
+    if rows.ndim != 2 or rows.shape[1] != width:
+        raise ValueError(
+            f'a batch must have shape [rows, {width}], as there are names of features, not '
+            f'{list(rows.shape)}'
+        )
+    return rows
+
+
+def as_float32(name, values):
+    """Returns what messages call `name` as a float32 array, C-contiguous; see as_rows."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(
+            f'{name} must be a numeric array without a mask, not a masked one: put NaN where a '
+            'value is missing, as array.filled(np.nan) does'
+        )
+    array = np.asarray(values)
+    if array.dtype.kind not in 'biuf':
+        raise TypeError(
+            f'{name} must be a numeric array, not {type(values).__name__} of {array.dtype}'
+        )
+    return np.ascontiguousarray(array, np.float32)
+
+
 def _check_init(init, n_clusters, width):
     """Returns the name of the seeding, or the initial centroids as tuples."""
     if isinstance(init, str):

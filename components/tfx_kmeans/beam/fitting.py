@@ -132,6 +132,7 @@ def fit_sample(sample, settings):
     Raises:
         ValueError: the data cannot be clustered; the message begins with what it is called.
     """
+    sampling.check_weighted(sample.n_weighted, sample.n_rows, settings.place)
     sample.defects.check(settings.missing, settings.place, settings.columns.__getitem__)
     rows, weights = sample.coreset.result()
     if not len(rows):

@@ -14,7 +14,7 @@ from tfx_kmeans.transform import domains, origins, placing
 from tfx_kmeans.transform import points as points_lib
 
 # of what is cached and how it is made: another one, and no cache of an earlier release is read
-_CACHE_VERSION = 2
+_CACHE_VERSION = 3
 
 
 class Placed(typing.NamedTuple):
