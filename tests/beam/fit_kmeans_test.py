@@ -129,7 +129,7 @@ def test_batches_with_weights_and_others_without_are_refused(spooled, tmp_path):
     rows = overlapping(0)
     parts = [(rows[:1000], np.ones(1000)), rows[1000:]]
     options = {'sample_size': 500, 'spool': str(tmp_path / 'spool') if spooled else None}
-    with pytest.raises(ValueError, match='1000 rows of .* weights, and 5000 have none: give'):
+    with pytest.raises(ValueError, match=r'1000 rows of .* weights, and 5000 have none: give'):
         runs.fit(tmp_path, parts, 8, **options)
 
 
@@ -301,7 +301,7 @@ def test_batches_of_words_are_refused(tmp_path):
 
 
 WRONG = {
-    'n_clusters': [0, 2.5],
+    'n_clusters': [0, 2.5, 10**12],
     'feature_names': ['x', [], [1]],
     'feature_widths': [[1], [1, 0], [1, 1.5]],
     'max_passes': [-1, 1.5],

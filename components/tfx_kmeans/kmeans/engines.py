@@ -1,13 +1,9 @@
 """Where a fit runs: in this process, or on the pipeline's Beam runner."""
 
-import os
-
 import tensorflow as tf
 from absl import logging
-from tfx.components.util import examples_utils
-from tfx.dsl.io import fileio
 
-from tfx_kmeans.kmeans import beam_reading
+from tfx_kmeans.kmeans import beam_reading, records
 
 ENGINES = ('auto', 'tensorflow', 'beam')
 
@@ -48,12 +44,6 @@ def _choose(examples, parameters):
     )
 
 
-def files(artifact, split):
-    """Returns the files of a split of an Examples artifact."""
-    (pattern,) = examples_utils.get_split_file_patterns([artifact], split)
-    return fileio.glob(os.fspath(pattern))
-
-
 def _bytes(examples, split):
-    paths = [path for artifact in examples for path in files(artifact, split)]
+    paths = [path for artifact in examples for path in records.files(artifact, split)]
     return sum(tf.io.gfile.stat(path).length for path in paths)
