@@ -20,7 +20,6 @@ _BLOCK_ROWS = 65536
 _FIT_BYTES_PER_ROW = 64  # bounds, ids and the like, and the order the rows are put in
 _PARALLEL_FILES = 4
 _SECONDS_BETWEEN_LOGS = 10.0
-_WEIGHTLESS = ', the others of weight 0'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -142,16 +141,23 @@ def read(examples, split, columns, missing, memory_budget=None):
     files = _files(examples, split)
     defects = defects_lib.Defects.none(columns.total_width)
     gathered = _Gathered(columns, memory_budget)
+    n_read = 0
     for batch in _logged(_whole_batches(files, columns), split):
+        n_read += len(batch)
         gathered.add(_usable(batch, columns, defects, missing == 'partial'))
     defects.check(
         missing, f'split {split!r}', columns.name_of_column, f'weight_feature {columns.weight!r}'
     )
     rows = gathered.finish(defects.left_out)
+    if not rows.shape[0] and n_read > defects.left_out:
+        raise ValueError(
+            f'split {split!r}, weight_feature {columns.weight!r}: weights: none is above 0 in '
+            f'{n_read} rows, {defects.left_out} of which have missing values'
+        )
     if not rows.shape[0]:
         raise ValueError(
             f'split {split!r} has no rows to use: {len(files)} files, {defects.left_out} rows with '
-            f'missing values{_WEIGHTLESS if columns.weight else ""}'
+            'missing values'
         )
     logging.info(
         'Read split %r: %d rows x %d columns in %.1f s, %d rows left out for missing values',
