@@ -124,6 +124,39 @@ def test_a_row_of_weight_zero_counts_for_nothing(missing, value, spooled, tmp_pa
     assert found.inertia == without.inertia
 
 
+def with_far_row(far, name='x1'):
+    """Two heaps of 200 rows, and one row far away in one column."""
+    rng = np.random.default_rng(0)
+    heaps = [rng.normal(centre, 0.1, size=(200, 2)) for centre in (0, 5)]
+    row = np.where([name == 'x0', name == 'x1'], far, 0.0)[np.newaxis]
+    return np.concatenate([*heaps, row]).astype(np.float32)
+
+
+@pytest.mark.parametrize('far', [1e6, 1e8, -1e10, 1e12, 3e13])
+def test_one_row_far_from_all_others_leaves_these_their_clusters(far, tmp_path):
+    rows = with_far_row(far)
+    init = rows[[0, 200, 400]]
+    found, _ = runs.fit(tmp_path, runs.batches(rows), 3, init=init)
+    exact = rows[:400].astype(np.float64)
+    means = np.stack([exact[:200].mean(axis=0), exact[200:].mean(axis=0)])
+    centroids = found.centroids[found.centroids[:, 0].argsort(kind='stable')]
+    centroids = centroids[np.abs(centroids[:, 1]) < 10]
+    np.testing.assert_allclose(centroids, means, rtol=1e-6, atol=1e-7)
+    assert sorted(found.cluster_weights) == [1, 200, 200]
+    offsets = exact.reshape(2, 200, 2) - centroids[:, np.newaxis].astype(np.float64)
+    assert found.inertia == pytest.approx(np.square(offsets).sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize('name', ['x0', 'x1'])
+@pytest.mark.parametrize(
+    ('far', 'standardize'), [(1e15, False), (-1e25, False), (1e8, True), (1e15, True)]
+)
+def test_a_row_too_far_for_float32_is_refused_by_column_and_value(far, standardize, name, tmp_path):
+    message = rf'column {name!r} has the value {far:.6g}'.replace('+', r'\+')
+    with pytest.raises(ValueError, match=message):
+        runs.fit(tmp_path, runs.batches(with_far_row(far, name)), 3, standardize=standardize)
+
+
 @pytest.mark.parametrize('spooled', [False, True])
 def test_batches_with_weights_and_others_without_are_refused(spooled, tmp_path):
     rows = overlapping(0)

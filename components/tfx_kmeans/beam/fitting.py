@@ -14,6 +14,11 @@ _NEEDS_COMPLETE = (
     "with missing='partial' the sample is drawn from rows without them; "
     "KMeans(engine='tensorflow') and graph.fit take others, too"
 )
+# the largest deviation of a row, over the usual one: sums over the others are right up to it
+_FARTHEST = 2.0**46
+# a standard deviation over the usual deviation: up to it, standardised rows are some 2^8 units of
+# float32 apart
+_WIDEST_SCALE = 2.0**16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +147,7 @@ def fit_sample(sample, settings):
         mean, scale = map(np.array, vars(settings.standardization).values())
     elif settings.standardize:
         mean, scale = sample.moments.mean, sample.moments.scale()
+    _check_spread(rows, weights, scale, settings)
     mean, scale = mean.astype(np.float32), scale.astype(np.float32)
     points = (rows - mean) / scale
     if settings.distance == 'cosine':
@@ -184,6 +190,39 @@ def fit_sample(sample, settings):
         time=time.time(),
         partial=settings.missing == 'partial',
     )
+
+
+def _check_spread(rows, weights, scale, settings):
+    """Refuses a row so far from all others that float32 cannot tell these apart beside it."""
+    middle = np.array([_median(column, weights) for column in rows.T])
+    apart = np.abs(rows - middle)
+    # most of a column may be one value, such as 0
+    usual = np.array([_median(part[part > 0], weights[part > 0]) for part in apart.T])
+    if settings.standardize and not settings.standardization:
+        refused = (scale > _WIDEST_SCALE * usual) & (usual > 0)
+    elif settings.distance == 'cosine':
+        return
+    else:
+        # a column counts by its spread among all
+        refused = apart.max(axis=0) > _FARTHEST * usual.max()
+    if refused.any():
+        column = int(refused.argmax())
+        farthest = apart[:, column].argmax()
+        raise ValueError(
+            f'{settings.place}: column {settings.columns[column]!r} has the value '
+            f'{rows[farthest, column]:.6g}, so far from the median, {middle[column]:.6g}, that '
+            'float32 cannot tell the other rows apart beside it: clip the column or take its '
+            'logarithm in what comes before, or leave the row out'
+        )
+
+
+def _median(values, weights):
+    """Weighted median, 0 of no values."""
+    if not len(values):
+        return 0.0
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order])
+    return float(values[order[np.searchsorted(reached, reached[-1] / 2)]])
 
 
 def _with_drawn(init, points, weights, settings):
