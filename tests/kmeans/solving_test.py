@@ -77,11 +77,20 @@ def test_auto_is_exact_within_the_memory_budget_and_says_why(transformed, tmp_pa
 def test_auto_streams_above_the_memory_budget_and_says_why(
     transformed, tmp_path, logs, small_memory
 ):
-    auto = fit(tmp_path / 'auto', transformed, memory_budget=LEAST_BUDGET)
+    auto = fit(tmp_path / 'auto', transformed, engine='tensorflow', memory_budget=LEAST_BUDGET)
     assert "solver='auto': 'minibatch', since an exact fit to 980 rows" in logs.text
     assert 'above memory_budget=0.1 GB' in logs.text
     assert re.search(r'Writing 3\d\d rows to a temporary file', logs.text)
     assert_same(auto, fit(tmp_path / 'minibatch', transformed, solver='minibatch'))
+
+
+def test_rows_with_gaps_above_the_memory_budget_are_refused_with_what_takes_them(
+    transformed, tmp_path, small_memory
+):
+    options = {'missing': 'partial', 'engine': 'tensorflow', 'memory_budget': LEAST_BUDGET}
+    with pytest.raises(ValueError, match=r"above memory_budget=0.1 GB, .* take engine='beam'"):
+        fit(tmp_path / 'fit', transformed, **options)
+    assert not (tmp_path / 'fit' / 'centroids').exists()
 
 
 # minibatch

@@ -262,6 +262,6 @@ def _emptiness(sample):
         return 'there are no rows'
     if sample.defects.left_out == sample.n_rows:
         return f'all {sample.n_rows} rows have missing values (NaN)'
-    if not sample.n_complete:
-        return f'all {sample.n_rows} rows have missing values (NaN), and {_NEEDS_COMPLETE}'
-    return 'no weight is above 0'
+    if not sample.moments.total:
+        return 'no weight is above 0'
+    return f'all {sample.n_rows} rows have missing values (NaN), and {_NEEDS_COMPLETE}'

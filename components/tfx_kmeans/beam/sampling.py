@@ -41,7 +41,7 @@ class Sample:
         defects: defects.Defects; rows that are left out are in nothing else here.
         moments: moments.Moments of the rows as they are sampled; moments.MomentsWithGaps where rows
             with missing values are not left out.
-        n_complete: int, rows without missing values.
+        n_complete: int, rows of a weight above 0 without missing values.
         coreset: coreset.Coreset of the latter.
     """
 

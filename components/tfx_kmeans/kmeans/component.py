@@ -146,14 +146,17 @@ class KMeans(base_beam_component.BaseBeamComponent):
                 value, while it runs. It goes with the solvers 'auto' and 'lloyd'. With
                 missing='partial' the sample that it begins with is drawn from the rows without NaN,
                 among which there must be at least `n_clusters` distinct ones. 'auto' takes 'beam',
-                where it goes, if the files of the train split have more bytes than `memory_budget`
-                or are Parquet, else 'tensorflow', and logs why.
+                where it goes, if an exact fit to the train split would take more than
+                `memory_budget`, judged by how its files begin, or they are Parquet, else
+                'tensorflow', and logs why.
             max_passes: the most iterations over all rows under engine='beam', after the fit of a
                 sample, to which `max_iter` goes there.
             memory_budget: bytes that an exact fit may take, at least 100 MB: some 64 for each row
-                and 4 for each of its values. Under 'auto' and 'minibatch' more rows than that are
-                put on disk, in the directory for temporary files (TMPDIR), where they take 4 bytes
-                a value, and twice that for a while. The other solvers do not go by it.
+                and 4 for each of its values, of the features that are clustered and the weight.
+                Under the solvers 'auto' and 'minibatch' more rows than that are put on disk, in the
+                directory for temporary files (TMPDIR), where they take 4 bytes a value, and twice
+                that for a while; with missing='partial' they are refused, since no solver streams
+                them. The other solvers do not go by it.
             train_split: split to fit on.
             eval_split: split to score the fit on; None scores none.
             selection: which of several n_clusters is kept: that of highest 'silhouette' (the

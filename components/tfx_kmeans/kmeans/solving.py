@@ -55,8 +55,7 @@ def load(name, path, weighted):
 
 def memory_budget(parameters):
     """Bytes above which rows are to be kept on disk; None where the solver needs all in memory."""
-    streams = parameters.solver in ('auto', 'minibatch') and parameters.missing != 'partial'
-    return parameters.memory_budget if streams else None
+    return parameters.memory_budget if parameters.solver in ('auto', 'minibatch') else None
 
 
 def fit(rows, parameters, solver, n_clusters, initial=None):
@@ -111,12 +110,16 @@ def choose(rows, parameters):
     """Returns the solver for rows that were read, and logs why where that was left to us."""
     if parameters.solver != 'auto':
         return parameters.solver
-    if parameters.missing == 'partial':
-        logging.info("solver='auto': 'lloyd', since missing='partial' cannot be streamed")
-        return 'lloyd'
     solver = 'lloyd' if isinstance(rows, reading.Rows) else 'minibatch'
     n_rows, width = rows.shape
     needed = reading.memory_of_fit(n_rows, width + bool(parameters.weight_feature))
+    if parameters.missing == 'partial' and solver == 'minibatch':
+        raise ValueError(
+            f"missing='partial': an exact fit to {n_rows} rows x {width} columns takes about "
+            f'{needed / 1e9:.3g} GB of memory, above memory_budget='
+            f'{parameters.memory_budget / 1e9:.3g} GB, and rows with missing values cannot be '
+            "streamed: take engine='beam', raise memory_budget, or ask for solver='lloyd'"
+        )
     logging.info(
         "solver='auto': %r, since an exact fit to %d rows x %d columns takes about %.3g GB of "
         'memory, %s memory_budget=%.3g GB',
