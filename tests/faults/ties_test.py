@@ -83,15 +83,7 @@ def on_the_command_line(clustering, rows, directory):
     return np.array([int(line.split(',')[0]) for line in output.read_text().split()[1:]])
 
 
-# a matrix product rounds by the number of rows, and graph.assign settles ties by what it rounds to
-by_product = pytest.mark.xfail(reason='graph.assign goes by the rounding of a batch', strict=True)
-ASSIGNERS = [
-    pytest.param(in_graph_one_by_one, marks=by_product),
-    pytest.param(by_beam, marks=by_product),
-    by_transform,
-    pytest.param(served, marks=by_product),
-    pytest.param(on_the_command_line, marks=by_product),
-]
+ASSIGNERS = [in_graph_one_by_one, by_beam, by_transform, served, on_the_command_line]
 
 
 @pytest.mark.parametrize('assigner', ASSIGNERS, ids=lambda function: function.__name__)
