@@ -55,12 +55,12 @@ setup(
         'tensorflow-transform>=1.21,<1.22; python_version >= "3.11"',
         # TensorFlow 2.21 no longer brings what writes its summaries
         'tensorboard>=2.20,<3; python_version >= "3.11"',
-        'apache-beam>=2.69,<3; python_version >= "3.11"',
-        'numpy>=2,<3; python_version >= "3.11"',
+        'apache-beam>=2.77,<3; python_version >= "3.11"',
+        'numpy>=2.1,<3; python_version >= "3.11"',
         'scipy>=1.15,<2; python_version >= "3.11"',
         'pyarrow>=18,<19; python_version >= "3.11"',
         'protobuf>=6.31.1,<7; python_version >= "3.11"',
-        'grpcio>=1.66,<2; python_version >= "3.11"',
+        'grpcio>=1.67,<2; python_version >= "3.11"',
         'tf-keras>=2.21,<2.22; python_version >= "3.11"',
     ],
     extras_require={
