@@ -9,7 +9,7 @@
 # make test-flink  runs KMeans on a Flink cluster that it starts; skips what this machine cannot run
 # make bench   measures graph.fit beside other libraries, and writes benchmarks/RESULTS.md
 # make bench-beam  measures passes on Beam: local runner, workers, Flink; into the same file
-# make dist    builds wheel and sdist, and tries them in empty environments
+# make dist    builds wheel and sdist, and installs them without a lock, by pip and by uv
 # make venv    sets everything up
 # make kfp-venv  makes an environment with the kfp SDK alone, to submit pipelines from
 # make lint    checks style
@@ -87,7 +87,7 @@ dist: line venv
 	@rm -rf dist
 	@mkdir -p output
 	@$(PYTHON) -m build --no-isolation --outdir dist . >output/build.log
-	@requirements/try_dist.sh $(PYTHON) $(LOCK) dist/*
+	@requirements/try_dist.sh $(PYTHON) dist/*
 
 bench: line $(BENCH_VENV)/.complete
 	@$(BENCH_VENV)/bin/python -W ignore benchmarks/fit.py
