@@ -5,10 +5,11 @@
 # make test    sets everything up and runs the tests
 # make test-report  looks at the report in a real browser, which it installs where it can
 # make test-other-line  runs the tests on the other line of TFX, and exchanges artifacts with it
+# make test-faults  runs those tests of damage, faults and ties that take minutes
 # make test-flink  runs KMeans on a Flink cluster that it starts; skips what this machine cannot run
 # make bench   measures graph.fit beside other libraries, and writes benchmarks/RESULTS.md
 # make bench-beam  measures passes on Beam: local runner, workers, Flink; into the same file
-# make dist    builds wheel and sdist, and tries them in empty environments
+# make dist    builds wheel and sdist, and installs them without a lock, by pip and by uv
 # make venv    sets everything up
 # make kfp-venv  makes an environment with the kfp SDK alone, to submit pipelines from
 # make lint    checks style
@@ -35,8 +36,8 @@ KFP_LOCK := requirements/kfp.txt
 # with the libraries that ours is measured beside
 BENCH_VENV := .venv-bench
 
-.PHONY: demo demo-analyzer demo-retrain kubeflow test test-report test-other-line test-flink dist bench \
-    bench-beam venv kfp-venv lint lock clean line
+.PHONY: demo demo-analyzer demo-retrain kubeflow test test-report test-other-line test-flink test-faults dist \
+    bench bench-beam venv kfp-venv lint lock clean line
 
 demo: line venv
 	@$(PYTHON) -W ignore pipelines/demo.py
@@ -78,11 +79,15 @@ test-other-line: line venv
 test-flink: line venv
 	$(PYTHON) -m pytest tests/flink
 
+# beyond 10 minutes it fails
+test-faults: line venv
+	timeout 600 $(PYTHON) -m pytest tests/faults/long
+
 dist: line venv
 	@rm -rf dist
 	@mkdir -p output
 	@$(PYTHON) -m build --no-isolation --outdir dist . >output/build.log
-	@requirements/try_dist.sh $(PYTHON) $(LOCK) dist/*
+	@requirements/try_dist.sh $(PYTHON) dist/*
 
 bench: line $(BENCH_VENV)/.complete
 	@$(BENCH_VENV)/bin/python -W ignore benchmarks/fit.py

@@ -56,3 +56,17 @@ def test_bad_weights_are_never_accepted(weight):
 
 def test_sound_rows_have_no_defects():
     check(seen(ROWS[:1], weights=np.float32([0])))
+
+
+def test_nothing_in_a_row_of_weight_zero_is_a_defect_and_it_is_not_used():
+    found = defects_lib.Defects.none(3)
+    rows = np.float32([[1, 2, 3], [NAN, INF, 3], [4, 5, NAN]])
+    assert found.usable_rows(rows, np.float32([1, 0, 2])).tolist() == [True, False, False]
+    assert (found.missing.tolist(), found.infinite.sum(), found.left_out) == ([0, 0, 1], 0, 1)
+
+
+def test_adding_up_changes_neither_part():
+    first, second = seen(ROWS), seen(ROWS)
+    total = first + second
+    assert (total.missing.tolist(), total.left_out) == ([4, 2, 2], 4)
+    assert (first.missing.tolist(), second.left_out) == ([2, 1, 1], 2)

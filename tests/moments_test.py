@@ -36,6 +36,14 @@ def test_rows_without_weight_do_not_count():
 
 
 @pytest.mark.parametrize('kind', [moments.Moments, moments.MomentsWithGaps])
+@pytest.mark.parametrize('value', [9.97e36, np.inf, np.nan])
+def test_nothing_of_a_row_without_weight_counts(value, kind):
+    merged = kind(1)
+    merged.add(np.float32([[1], [value], [3]]), np.float32([1, 0, 1]))
+    assert (merged.largest, merged.mean, merged.squares, merged.total) == (3, 2, 2, 2)
+
+
+@pytest.mark.parametrize('kind', [moments.Moments, moments.MomentsWithGaps])
 def test_no_rows_have_scale_one(kind):
     assert kind(2).scale().tolist() == [1, 1]
 

@@ -2,6 +2,8 @@
 
 import pathlib
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -23,12 +25,17 @@ class Outputs:
         self.outputs = {name: types.Channel(type=kind) for name, kind in types_by_name.items()}
 
 
-def run_section(title, **names):
-    """Runs the Python blocks of a section one after the other; returns what they leave behind."""
+def blocks_of(title):
+    """The Python blocks of a section."""
     (section,) = re.findall(rf'^## {title}$(.*?)(?=^## )', README.read_text(), re.M | re.S)
     blocks = re.findall(r'^```python$(.*?)^```$', section, re.M | re.S)
     assert blocks
-    for block in blocks:
+    return blocks
+
+
+def run_section(title, **names):
+    """Runs the Python blocks of a section one after the other; returns what they leave behind."""
+    for block in blocks_of(title):
         exec(compile(block, f'README.md, {title}', 'exec'), names)
     return names
 
@@ -84,12 +91,41 @@ def test_choosing_and_keeping_clusters():
     assert left['kmeans'].exec_properties['candidates'] == '[8, 12, 16, 20, 24, 28, 32]'
 
 
-def test_k_means_in_your_own_graph(points):
+@pytest.fixture
+def own_graph(points, tmp_path, monkeypatch):
+    """What the section on k-means in one's own graph leaves behind, its files in `tmp_path`."""
+    title = 'K-means in your own graph'
+    (layer,) = [block for block in blocks_of(title) if '# soft_clusters.py' in block]
+    (tmp_path / 'soft_clusters.py').write_text(layer)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     labels = points[:, 0] > np.median(points[:, 0])
     dataset = tf.data.Dataset.from_tensor_slices(points).batch(64)
-    left = run_section(
-        'K-means in your own graph', points=points, dataset=dataset, labels=labels.astype(float)
+    yield run_section(title, points=points, dataset=dataset, labels=labels.astype(float))
+    sys.modules.pop('soft_clusters', None)
+
+
+def test_k_means_in_your_own_graph(points, own_graph):
+    assert own_graph['weights'].shape == (len(points), 20)
+    trained = own_graph['model'].layers[0].get_weights()[0]
+    assert np.any(np.abs(trained - own_graph['fitted'].centroids) > 1e-6)
+
+
+def test_the_keras_model_is_loaded_and_trained_on_in_a_fresh_process(points, own_graph, tmp_path):
+    *_, load = blocks_of('K-means in your own graph')
+    assert 'load_model' in load
+    np.save('points.npy', points)
+    (tmp_path / 'load.py').write_text(
+        f'{load}\nimport numpy as np\n'
+        "points = np.load('points.npy')\n"
+        "np.save('predicted.npy', model.predict(points, verbose=0))\n"
+        'before = model.layers[0].get_weights()[0]\n'
+        'model.fit(points, points[:, 0], verbose=0)\n'
+        'assert np.any(model.layers[0].get_weights()[0] != before)\n'
     )
-    assert left['weights'].shape == (len(points), 20)
-    trained = left['model'].layers[0].get_weights()[0]
-    assert np.any(np.abs(trained - left['fitted'].centroids) > 1e-6)
+    done = subprocess.run(
+        [sys.executable, 'load.py'], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    predicted = own_graph['model'].predict(points, verbose=0)
+    np.testing.assert_allclose(np.load('predicted.npy'), predicted, rtol=1e-6)

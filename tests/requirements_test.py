@@ -1,12 +1,17 @@
 """Which line of TFX a machine is given, and what one that lacks something is told."""
 
+import ast
 import importlib.metadata
 import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import pytest
+from packaging import requirements, specifiers
+
+from tfx_kmeans import errors, versions
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 LOCKS = {line: REPOSITORY / 'requirements' / f'tfx-{line}.txt' for line in ('1.16', '1.21')}
@@ -67,6 +72,96 @@ def test_a_lock_pins_every_version(line):
     assert len(lines) > 200
     assert f'tfx=={line}.0' in lines
     assert all(line == '' or '==' in line for line in lines)
+
+
+# each Python that may install the package, and the line of TFX that it gets
+PYTHONS = {'3.10': '1.16', '3.11': '1.21', '3.12': '1.21', '3.13': '1.21'}
+# distributions that are not named like the module that they bring
+NAMES = {'absl': 'absl-py', 'google': 'protobuf', 'grpc': 'grpcio', 'yaml': 'pyyaml'}
+# the kfp SDK, in an environment of its own where it does not go with TFX; and a notebook's display
+NOT_REQUIRED = {'kfp', 'kfp_server_api', 'urllib3', 'IPython'}
+
+
+def setup_argument(name):
+    """What setup.py tells setuptools."""
+    call = ast.parse((REPOSITORY / 'setup.py').read_text()).body[-1].value
+    [value] = [ast.literal_eval(k.value) for k in call.keywords if k.arg == name]
+    return value
+
+
+def required(python, *extras):
+    """Requirements of the package on a version of Python, by name."""
+    optional = setup_argument('extras_require')
+    lines = [*setup_argument('install_requires'), *(r for e in extras for r in optional[e])]
+    parsed = [requirements.Requirement(line) for line in lines]
+    on_python = {'python_version': python}
+    kept = [each for each in parsed if each.marker is None or each.marker.evaluate(on_python)]
+    by_name = {each.name: each.specifier for each in kept}
+    assert len(by_name) == len(kept)
+    return by_name
+
+
+def modules_imported():
+    """Pairs of a library's module and the name of it that is imported, by the whole package."""
+    for path in (REPOSITORY / 'components').rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from ((*alias.name.split('.'), '')[:2] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield from ((*node.module.split('.'), alias.name)[:2] for alias in node.names)
+
+
+def test_every_python_that_may_install_gets_one_line_of_tfx():
+    admitted = specifiers.SpecifierSet(setup_argument('python_requires'))
+    assert {f'3.{minor}' for minor in range(30) if f'3.{minor}' in admitted} == set(PYTHONS)
+    for python, line in PYTHONS.items():
+        lines = [f'1.{minor}' for minor in range(40) if f'1.{minor}.0' in required(python)['tfx']]
+        assert lines == [line], python
+
+
+@pytest.mark.parametrize('python', PYTHONS)
+def test_every_requirement_has_a_lower_and_an_upper_bound(python):
+    for name, bounds in required(python, 'kubeflow', 'demo', 's3').items():
+        operators = {bound.operator for bound in bounds}
+        # an environment's own pip, of any age, is left alone
+        assert operators == ({'>='} if name == 'pip' else {'>=', '<'}), name
+
+
+@pytest.mark.parametrize('python', PYTHONS)
+def test_what_the_package_imports_is_required(python):
+    names = required(python, 'kubeflow', 's3')
+    found = set()
+    for module, name in modules_imported():
+        if module in sys.stdlib_module_names | NOT_REQUIRED | {'tfx_kmeans'}:
+            if (module, name) != ('kfp', 'pipeline_spec'):
+                continue
+            module = 'kfp_pipeline_spec'
+        found.add(NAMES.get(module, module.replace('_', '-')))
+    assert {'absl-py', 'kfp-pipeline-spec', 'pyarrow', 'tfx-bsl'} <= found
+    assert found <= set(names)
+
+
+@pytest.mark.parametrize('python', PYTHONS)
+def test_required_beams_are_those_that_the_package_accepts_with_its_tfx(python):
+    line = PYTHONS[python]
+    for beam in (f'2.{minor}.0' for minor in range(40, 100)):
+        try:
+            versions.check(f'{line}.0', beam)
+            accepted = True
+        except errors.UnsupportedVersionsError:
+            accepted = False
+        if line == '1.16':
+            assert (beam in required(python)['apache-beam']) == accepted, beam
+        else:
+            assert accepted or beam not in required(python)['apache-beam'], beam
+
+
+@pytest.mark.parametrize('python', PYTHONS)
+def test_versions_of_the_lock_are_within_the_bounds(python):
+    lock = LOCKS[PYTHONS[python]].read_text().split()
+    locked = dict(line.split('==') for line in lock)
+    for name, bounds in required(python, 'kubeflow', 'demo', 's3').items():
+        assert locked[name] in bounds, f'{name}=={locked[name]}'
 
 
 def test_this_machine_runs_the_line_that_is_chosen_for_it(tmp_path):

@@ -29,6 +29,8 @@ class Defects:
     def usable_rows(self, rows, weights=None, partial=False):
         """Takes note of rows; returns a mask of those without missing values.
 
+        A row of weight 0 is not usable, and nothing in it counts.
+
         Args:
             rows: float32 `[n, d]`.
             weights: float32 `[n]`, or None.
@@ -37,14 +39,15 @@ class Defects:
         Returns:
             bool `[n]`.
         """
-        missing = np.isnan(rows)
+        counts = np.ones(len(rows), bool) if weights is None else weights != 0
+        missing = np.isnan(rows) & counts[:, np.newaxis]
         self.missing += missing.sum(axis=0)
-        self.infinite += np.isinf(rows).sum(axis=0)
+        self.infinite += (np.isinf(rows) & counts[:, np.newaxis]).sum(axis=0)
         if weights is not None:
             self.bad_weights += int(np.sum(~(np.isfinite(weights) & (weights >= 0))))
-        usable = ~(missing.all(axis=1) if partial else missing.any(axis=1))
-        self.left_out += int(np.sum(~usable))
-        return usable
+        incomplete = missing.all(axis=1) if partial else missing.any(axis=1)
+        self.left_out += int(np.sum(incomplete))
+        return counts & ~incomplete
 
     def merge(self, other):
         """Adds the counts of other rows."""
@@ -52,6 +55,11 @@ class Defects:
         self.infinite += other.infinite
         self.bad_weights += other.bad_weights
         self.left_out += other.left_out
+
+    def __add__(self, other):
+        """Returns the counts of the rows of both, which stay as they are."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Defects(*(mine + theirs for mine, theirs in pairs))
 
     def check(self, missing, place, name_of_column, weights='weights'):
         """Raises ValueError if what was seen cannot be clustered.

@@ -28,9 +28,10 @@ class Moments:
         """Adds rows.
 
         Args:
-            rows: floating `[n, d]`, finite.
+            rows: floating `[n, d]`, finite where they have a weight.
             weights: floating `[n]`, finite and >= 0; None counts each row once.
         """
+        rows, weights = _with_weight(rows, weights)
         if not len(rows):
             return
         part = Moments(rows.shape[1])
@@ -38,9 +39,8 @@ class Moments:
         rows = rows.astype(np.float64)
         weights = np.ones(len(rows)) if weights is None else weights.astype(np.float64)
         part.total = float(weights.sum())
-        if part.total:
-            part.mean = weights @ rows / part.total
-            part.squares = weights @ np.square(rows - part.mean)
+        part.mean = weights @ rows / part.total
+        part.squares = weights @ np.square(rows - part.mean)
         self.merge(part)
 
     def merge(self, other):
@@ -79,6 +79,7 @@ class MomentsWithGaps(Moments):
 
     def add(self, rows, weights=None):
         """Adds rows floating `[n, d]`, NaN where a value is missing; see Moments.add."""
+        rows, weights = _with_weight(rows, weights)
         if not len(rows):
             return
         part = MomentsWithGaps(rows.shape[1])
@@ -106,6 +107,13 @@ class MomentsWithGaps(Moments):
     def variance(self):
         """Variance of each column, float64 `[d]`; 0 where no row has a value."""
         return _divide(self.squares, self.observed)
+
+
+def _with_weight(rows, weights):
+    """Returns the rows whose weight is not 0, and their weights or None."""
+    if weights is None or weights.all():
+        return rows, weights
+    return rows[weights != 0], weights[weights != 0]
 
 
 def _divide(values, by):

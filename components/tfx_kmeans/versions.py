@@ -4,7 +4,8 @@ import importlib.metadata
 
 from tfx_kmeans import errors
 
-# TFX line -> (first Beam that works, first that does not any more, what happens with that one).
+# TFX line -> (first Beam that works, first that does not any more, what happens with that one);
+# setup.py requires the same.
 # TensorFlow Transform 1.16 copies Beam's AppliedPTransform, which changed in Beam 2.63; 1.21 asks
 # which Beam it is, and nothing that it can be installed with is known to fail.
 _BEAM_RANGES = {

@@ -5,6 +5,7 @@ from support import clustering as runs
 from support import reference
 from tfx_kmeans import Clustering
 from tfx_kmeans.artifacts import Standardization
+from tfx_kmeans.beam import assigning
 
 
 def centroids_of(**options):
@@ -39,3 +40,21 @@ def test_gaps_are_bridged_where_the_clustering_does_so(tmp_path):
     rows = np.array([[np.nan, 1.0], [9.0, np.nan]])
     (found,) = runs.assign(tmp_path, [rows], centroids_of(missing='partial'))
     assert found.ids.tolist() == [0, 1]
+
+
+REFUSED = {
+    'another width': (np.zeros((4, 1)), ValueError, r'\[rows, 2\], as there are .* not \[4, 1\]'),
+    'a vector': (np.zeros(2), ValueError, r'\[rows, 2\], as there are .* not \[2\]'),
+    'complex numbers': (np.zeros((4, 2), complex), TypeError, 'numeric array, not .*complex'),
+    'dates': (np.zeros((4, 2), 'datetime64[s]'), TypeError, 'numeric array, not .*datetime64'),
+    'a mask': (np.ma.masked_equal([[0.0, 1.0]], 0), TypeError, 'masked .*put NaN'),
+}
+
+
+@pytest.mark.parametrize('name', REFUSED)
+@pytest.mark.parametrize('standardised', [False, True])
+def test_what_is_no_matrix_of_the_width_of_the_clustering_is_refused(standardised, name):
+    rows, error, message = REFUSED[name]
+    space = Standardization((1.0, 2.0), (0.5, 0.5)) if standardised else None
+    with pytest.raises(error, match=message):
+        assigning.place(rows, centroids_of(standardization=space))

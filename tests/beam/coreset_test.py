@@ -46,6 +46,22 @@ def test_order_batches_and_merges_do_not_change_the_sample(d, seed):
         np.testing.assert_array_equal(first_weights, other_weights)
 
 
+@pytest.mark.parametrize('d', [1, 2])
+def test_a_batch_of_nothing_but_zeros_does_not_make_cells_coarser(d):
+    rows = (1e-13 * blobs_and_far_group(0, d=d)).astype(np.float32)
+    rows[:300] = 0
+    one_batch = coreset_lib.Coreset(100, d, 0)
+    one_batch.add(rows)
+    found, weights = one_batch.result()
+    for batches in ([rows[:300], rows[300:]], [rows[300:], rows[:300]]):
+        several = coreset_lib.Coreset(100, d, 0)
+        for batch in batches:
+            several.add(batch)
+        other, other_weights = several.result()
+        np.testing.assert_array_equal(found, other)
+        np.testing.assert_array_equal(weights, other_weights)
+
+
 @pytest.mark.parametrize('seed', SEEDS)
 def test_fractional_weights_change_the_sample_by_rounding_alone(seed):
     rows = blobs_and_far_group(seed)

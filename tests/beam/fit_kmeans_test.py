@@ -92,6 +92,80 @@ def test_order_bundles_and_spool_change_nothing(seed, missing, tmp_path):
     assert list((tmp_path / 'spool').iterdir())
 
 
+@pytest.mark.parametrize('weighted', [False, True])
+def test_batches_in_the_order_of_columns_are_read_as_what_they_are(weighted, tmp_path):
+    rows = overlapping(0)
+    weights = np.ones(len(rows), np.float32) if weighted else None
+    one, _ = fit_few(tmp_path, rows, weights)
+    parts = runs.batches(np.asfortranarray(rows), weights)
+    turned = [
+        (np.asfortranarray(part[0]), *part[1:]) if weighted else np.asfortranarray(part)
+        for part in parts
+    ]
+    options = {'sample_size': 500, 'max_passes': 5, 'n_init': 2, 'tol': 0.0}
+    two, _ = runs.fit(tmp_path, turned, 8, spool=str(tmp_path / 'spool'), **options)
+    np.testing.assert_array_equal(one.centroids, two.centroids)
+    assert (one.cluster_weights, one.inertia) == (two.cluster_weights, two.inertia)
+
+
+@pytest.mark.parametrize('spooled', [False, True])
+@pytest.mark.parametrize('value', [9.97e36, np.nan, np.inf])
+@pytest.mark.parametrize('missing', ['error', 'partial'])
+def test_a_row_of_weight_zero_counts_for_nothing(missing, value, spooled, tmp_path):
+    rows = overlapping(0)
+    weights = np.random.default_rng(0).integers(1, 4, len(rows)).astype(np.float32)
+    spool = str(tmp_path / 'spool') if spooled else None
+    without, _ = fit_few(tmp_path, rows, weights, missing=missing)
+    more = np.insert(rows, [7, 900], np.float32(value), axis=0)
+    weights = np.insert(weights, [7, 900], 0)
+    found, _ = fit_few(tmp_path, more, weights, missing=missing, spool=spool)
+    np.testing.assert_array_equal(found.centroids, without.centroids)
+    assert found.cluster_weights == without.cluster_weights
+    assert found.inertia == without.inertia
+
+
+def with_far_row(far, name='x1'):
+    """Two heaps of 200 rows, and one row far away in one column."""
+    rng = np.random.default_rng(0)
+    heaps = [rng.normal(centre, 0.1, size=(200, 2)) for centre in (0, 5)]
+    row = np.where([name == 'x0', name == 'x1'], far, 0.0)[np.newaxis]
+    return np.concatenate([*heaps, row]).astype(np.float32)
+
+
+@pytest.mark.parametrize('far', [1e6, 1e8, -1e10, 1e12, 3e13])
+def test_one_row_far_from_all_others_leaves_these_their_clusters(far, tmp_path):
+    rows = with_far_row(far)
+    init = rows[[0, 200, 400]]
+    found, _ = runs.fit(tmp_path, runs.batches(rows), 3, init=init)
+    exact = rows[:400].astype(np.float64)
+    means = np.stack([exact[:200].mean(axis=0), exact[200:].mean(axis=0)])
+    centroids = found.centroids[found.centroids[:, 0].argsort(kind='stable')]
+    centroids = centroids[np.abs(centroids[:, 1]) < 10]
+    np.testing.assert_allclose(centroids, means, rtol=1e-6, atol=1e-7)
+    assert sorted(found.cluster_weights) == [1, 200, 200]
+    offsets = exact.reshape(2, 200, 2) - centroids[:, np.newaxis].astype(np.float64)
+    assert found.inertia == pytest.approx(np.square(offsets).sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize('name', ['x0', 'x1'])
+@pytest.mark.parametrize(
+    ('far', 'standardize'), [(1e15, False), (-1e25, False), (1e8, True), (1e15, True)]
+)
+def test_a_row_too_far_for_float32_is_refused_by_column_and_value(far, standardize, name, tmp_path):
+    message = rf'column {name!r} has the value {far:.6g}'.replace('+', r'\+')
+    with pytest.raises(ValueError, match=message):
+        runs.fit(tmp_path, runs.batches(with_far_row(far, name)), 3, standardize=standardize)
+
+
+@pytest.mark.parametrize('spooled', [False, True])
+def test_batches_with_weights_and_others_without_are_refused(spooled, tmp_path):
+    rows = overlapping(0)
+    parts = [(rows[:1000], np.ones(1000)), rows[1000:]]
+    options = {'sample_size': 500, 'spool': str(tmp_path / 'spool') if spooled else None}
+    with pytest.raises(ValueError, match=r'1000 rows of .* weights, and 5000 have none: give'):
+        runs.fit(tmp_path, parts, 8, **options)
+
+
 def test_two_worker_processes_that_know_nothing_of_main_give_the_centroids_of_one(tmp_path):
     rows = overlapping(0)
     weights = np.random.default_rng(0).gamma(1, size=len(rows)).astype(np.float32)
@@ -260,7 +334,7 @@ def test_batches_of_words_are_refused(tmp_path):
 
 
 WRONG = {
-    'n_clusters': [0, 2.5],
+    'n_clusters': [0, 2.5, 10**12],
     'feature_names': ['x', [], [1]],
     'feature_widths': [[1], [1, 0], [1, 1.5]],
     'max_passes': [-1, 1.5],

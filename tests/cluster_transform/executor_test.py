@@ -240,6 +240,13 @@ def test_similarity_to_clusters_from_elsewhere_needs_their_inertia(raw, transfor
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.parametrize('emit', ['["magic"]', '[]', '"id"'])
+def test_what_cannot_be_emitted_is_refused_at_run_time(raw, transformed, fitted, tmp_path, emit):
+    with pytest.raises(ValueError, match=r'emit must name some of .*, not \['):
+        run(tmp_path / 'out', raw, transformed['transform_graph'], [fitted['centroids']], emit=emit)
+    assert not (tmp_path / 'out').exists()
+
+
 MISFITS = {
     'two of a prefix': (
         [{}, {}],

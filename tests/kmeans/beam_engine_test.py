@@ -7,13 +7,16 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow_transform as tft
 from absl import logging
 from pyarrow import parquet
 
 from support import building, reference
 from support import clustering as runs
 from tfx_kmeans import Clustering
-from tfx_kmeans.kmeans import beam_errors
+from tfx_kmeans.kmeans import beam_engine, beam_errors
+from tfx_kmeans.kmeans import columns as columns_lib
+from tfx_kmeans.kmeans.settings import Settings
 
 OPTIONS = {'features': '["x", "y"]', 'missing': 'drop', 'weight_feature': 'weight', 'tol': 0.0}
 
@@ -233,3 +236,18 @@ def test_an_error_of_the_data_is_told_in_its_own_words_wherever_the_worker_was()
 def test_other_errors_stay_as_they_are():
     error = RuntimeError('the cluster is on fire')
     assert beam_errors.explain(error) is error
+
+
+def test_an_error_that_is_handed_on_is_not_its_own_cause(transformed, tmp_path):
+    def make_pipeline():
+        raise RuntimeError('the cluster is on fire')
+
+    examples, graph_artifact = transformed.values()
+    output = tft.TFTransformOutput(graph_artifact.uri)
+    columns = columns_lib.resolve(output.transformed_feature_spec(), ['x'], None)
+    with pytest.raises(RuntimeError, match='on fire') as raised:
+        beam_engine.fit(
+            make_pipeline, [examples], columns, output.transformed_metadata.schema,
+            Settings(n_clusters=2), str(tmp_path / 'work'),
+        )  # fmt: skip
+    assert raised.value.__cause__ is None

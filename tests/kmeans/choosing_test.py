@@ -147,7 +147,7 @@ def test_rows_are_standardised_once_for_all_numbers(transformed, tmp_path):
     assert kept.standardization == alone.standardization
 
 
-@pytest.mark.parametrize('solver', ['minibatch', 'sklearn.cluster.BisectingKMeans'])
+@pytest.mark.parametrize('solver', ['streaming', 'sklearn.cluster.BisectingKMeans'])
 def test_other_solvers_fit_every_number_too(transformed, tmp_path, solver):
     outputs = run(tmp_path, transformed, '[2, 4, 6]', solver=solver, standardize=1)
     assert Clustering.read(outputs['centroids'].uri).n_clusters == 4

@@ -33,7 +33,7 @@ def test_parameters_reach_the_executor():
         'features': ['b', 'a'], 'output_prefix': 'zone', 'init': 'random', 'n_init': 3,
         'max_iter': 10, 'tol': 0, 'seed': 7, 'distance': 'cosine', 'weight_feature': 'w',
         'missing': 'drop', 'standardize': True, 'train_split': 'a', 'eval_split': None,
-        'solver': 'minibatch', 'engine': 'tensorflow', 'max_passes': 3, 'memory_budget': 10**9,
+        'solver': 'streaming', 'engine': 'tensorflow', 'max_passes': 3, 'memory_budget': 10**9,
         'selection': 'elbow',
     }  # fmt: skip
     component = make(**given)
@@ -108,8 +108,9 @@ WRONG = {
         ([4, 0], ValueError),
         ([4, 4], ValueError),
         ([4, 2.5], TypeError),
+        (10**12, ValueError),
     ],
-    'selection': [('gap', ValueError), (None, ValueError)],
+    'selection': [('gap', ValueError), (None, ValueError), (np.eye(2), TypeError)],
     'previous_centroids': [(types.Channel(type=standard_artifacts.Examples), TypeError)],
     'features': [
         ([], ValueError),
@@ -120,17 +121,17 @@ WRONG = {
         (RuntimeParameter('f', str), TypeError),
     ],
     'output_prefix': [('', ValueError), (3, TypeError)],
-    'init': [('kmeans', ValueError)],
+    'init': [('kmeans', ValueError), (np.eye(2), TypeError), ([[1.0, 2.0]], TypeError)],
     'n_init': [(0, ValueError), ('2', TypeError)],
     'max_iter': [(0, ValueError)],
     'tol': [(-1.0, ValueError), (float('nan'), ValueError), ('1', TypeError)],
     'seed': [(-1, ValueError), (2**63, ValueError), (0.5, TypeError)],
-    'distance': [('euclidean', ValueError)],
+    'distance': [('euclidean', ValueError), (np.eye(2), TypeError)],
     'weight_feature': [('', ValueError)],
-    'missing': [('ignore', ValueError), (None, ValueError)],
-    'standardize': [(1, TypeError)],
+    'missing': [('ignore', ValueError), (None, ValueError), (np.eye(2), TypeError)],
+    'standardize': [(1, TypeError), (7, TypeError)],
     'solver': [('loyd', ValueError), ('sklearn.cluster.KMean', ValueError), (3, TypeError)],
-    'engine': [('spark', ValueError), (None, ValueError)],
+    'engine': [('spark', ValueError), (None, ValueError), (np.eye(2), TypeError)],
     'max_passes': [(-1, ValueError), (1.5, TypeError)],
     'memory_budget': [(10**8 - 1, ValueError), (1e9, TypeError)],
     'train_split': [('', ValueError), (None, TypeError)],
@@ -144,14 +145,16 @@ def test_a_wrong_argument_is_refused_by_name_when_the_pipeline_is_built(name, va
     with pytest.raises(error) as refused:
         make(**{name: value})
     assert name in str(refused.value)
-    if name != 'previous_centroids' and value not in ('', [], [4, 0], [4, 2.5], 2**63):
+    if isinstance(value, np.ndarray):
+        assert repr(value) in str(refused.value)
+    elif name != 'previous_centroids' and value not in ('', [], [4, 0], [4, 2.5], 2**63):
         assert str(value) in str(refused.value)
 
 
 def test_what_beam_cannot_do_is_refused_when_the_pipeline_is_built():
     message = "engine='beam' goes with solver='auto' or 'lloyd', not 'minib"
     with pytest.raises(ValueError, match=message):
-        make(engine='beam', solver='minibatch')
+        make(engine='beam', solver='streaming')
 
 
 def test_rows_with_gaps_are_for_either_engine():
@@ -196,6 +199,32 @@ def test_a_solver_may_be_known_at_run_time_only():
         Settings.from_exec_properties(properties)
 
 
+def test_a_solver_for_beam_may_be_known_at_run_time_only():
+    component = make(engine='beam', solver=RuntimeParameter('solver', str))
+    properties = {**component.exec_properties, 'solver': 'streaming'}
+    with pytest.raises(ValueError, match="engine='beam' goes with solver='auto' or 'lloyd', not"):
+        Settings.from_exec_properties(properties)
+
+
+AT_RUN_TIME = {
+    'nested numbers': ({'candidates': '[' * 100_000}, r'n_clusters must be a number .*\[\.\.\.\['),
+    'nested names': ({'features': '[' * 100_000}, r'features must be a list of names in JSON'),
+    'no JSON': ({'features': '{"a"'}, r'features must be a list of names in JSON'),
+    'no list': ({'features': '3'}, 'features must be a list of feature names, not 3'),
+    'a number for a bool': ({'standardize': 7}, 'standardize must be True or False, not 7'),
+    'a word for a bool': ({'standardize': 'no'}, "standardize must be True or False, not 'no'"),
+    'too many clusters': ({'n_clusters': 10**12}, 'n_clusters must be at most 2147483646, not 10'),
+}
+
+
+@pytest.mark.parametrize('name', AT_RUN_TIME)
+def test_a_value_that_is_known_at_run_time_only_is_refused_shortly_and_by_name(name):
+    changes, message = AT_RUN_TIME[name]
+    with pytest.raises((TypeError, ValueError), match=message) as refused:
+        Settings.from_exec_properties({**make().exec_properties, **changes})
+    assert len(str(refused.value)) < 200
+
+
 def test_channels_of_another_type_are_refused_by_name():
     with pytest.raises(TypeError, match='transform_graph'):
         make(transform_graph=types.Channel(type=standard_artifacts.Examples))
@@ -203,12 +232,12 @@ def test_channels_of_another_type_are_refused_by_name():
 
 def test_rows_with_gaps_may_have_a_solver_that_is_known_at_run_time_only():
     component = make(missing='partial', solver=RuntimeParameter('solver', str))
-    properties = {**component.exec_properties, 'solver': 'minibatch'}
-    with pytest.raises(ValueError, match=r"missing='partial' goes with .* not 'minibatch'"):
+    properties = {**component.exec_properties, 'solver': 'streaming'}
+    with pytest.raises(ValueError, match=r"missing='partial' goes with .* not 'streaming'"):
         Settings.from_exec_properties(properties)
 
 
-@pytest.mark.parametrize('option', [{'solver': 'minibatch'}, {'init': 'k-means||'}])
+@pytest.mark.parametrize('option', [{'solver': 'streaming'}, {'init': 'k-means||'}])
 def test_what_takes_whole_rows_is_refused_for_rows_with_gaps(option):
     with pytest.raises(ValueError, match="missing='partial' goes with"):
         make(missing='partial', **option)

@@ -67,3 +67,14 @@ def test_names_that_differ_in_punctuation_only_are_told_apart(tmp_path):
     signatures = write(tmp_path, *names)
     ones = {arguments[name]: tf.constant([0.0, 1.0]) for name in names}
     assert signatures['features'](**ones)['my cluster_id'].numpy().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize('names', [('x',), ('x', 'y')])
+@pytest.mark.parametrize('value', [1.8e19, 2e19, -2e19, 1e30, -3.4e38])
+def test_the_distance_of_a_finite_value_is_served_as_it_is_however_far(value, names, tmp_path):
+    signatures = write(tmp_path, *names)
+    examples = tf.constant([serialize(**dict.fromkeys(names, value)), serialize(x=1.0, y=1.0)])
+    served = signatures['serving_default'](examples=examples)
+    assert served['my cluster_id'].numpy().tolist() == [int(value > 0), 1]
+    wanted = min(abs(value) * len(names) ** 0.5, np.finfo(np.float32).max)
+    np.testing.assert_allclose(served['my cluster_distance'], [wanted, 0], rtol=1e-6)

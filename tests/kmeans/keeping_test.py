@@ -95,7 +95,7 @@ def test_the_fit_starts_where_the_predecessor_ended(first, transformed, tmp_path
     assert rerun(tmp_path, transformed, first, init='random', n_init=7).n_iter == 1
 
 
-@pytest.mark.parametrize('solver', ['minibatch', 'sklearn.cluster.KMeans'])
+@pytest.mark.parametrize('solver', ['streaming', 'sklearn.cluster.KMeans'])
 def test_with_other_solvers_clusters_keep_their_numbers_too(first, transformed, tmp_path, solver):
     previous = others(first, [2, 0, 3, 1])
     again = rerun(tmp_path, transformed, previous, solver=solver)

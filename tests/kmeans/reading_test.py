@@ -41,6 +41,16 @@ def test_all_float_features_but_the_weight_are_taken_by_default():
     assert [resolved.name_of_column(i) for i in range(4)] == ['a', 'a', 'a', 'b']
 
 
+@pytest.mark.parametrize('features', [None, ['nothing', 'a']])
+def test_a_feature_without_a_value_is_refused(features):
+    spec = {
+        'a': tf.io.FixedLenFeature([], tf.float32),
+        'nothing': tf.io.FixedLenFeature([0], tf.float32),
+    }
+    with pytest.raises(ValueError, match=r"features: 'nothing' has shape \[0\], no value to clust"):
+        columns.resolve(spec, features, None)
+
+
 def test_no_float_feature_at_all_is_refused_with_what_there_is():
     spec = {'word': tf.io.FixedLenFeature([], tf.string)}
     with pytest.raises(ValueError, match=r"none of the transformed features .* \['word'\]"):
@@ -78,3 +88,13 @@ def test_bad_weights_are_counted_among_good_ones(weight, bad):
     batch = np.float32([[5, 1], [5, weight], [5, 2]])
     reading._usable(batch, columns.resolve(spec, None, 'w'), found, False)
     assert found.bad_weights == bad
+
+
+@pytest.mark.parametrize('value', [9.97e36, np.nan, np.inf])
+def test_rows_of_weight_zero_are_not_read(value):
+    spec = {name: tf.io.FixedLenFeature([], tf.float32) for name in ('a', 'w')}
+    found = defects.Defects.none(1)
+    batch = np.float32([[5, 1], [value, 0], [6, 2]])
+    rows = reading._usable(batch, columns.resolve(spec, None, 'w'), found, False)
+    assert rows.tolist() == [[5, 1], [6, 2]]
+    assert (found.missing.sum(), found.infinite.sum(), found.left_out) == (0, 0, 0)

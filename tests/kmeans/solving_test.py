@@ -77,14 +77,23 @@ def test_auto_is_exact_within_the_memory_budget_and_says_why(transformed, tmp_pa
 def test_auto_streams_above_the_memory_budget_and_says_why(
     transformed, tmp_path, logs, small_memory
 ):
-    auto = fit(tmp_path / 'auto', transformed, memory_budget=LEAST_BUDGET)
-    assert "solver='auto': 'minibatch', since an exact fit to 980 rows" in logs.text
+    auto = fit(tmp_path / 'auto', transformed, engine='tensorflow', memory_budget=LEAST_BUDGET)
+    assert "solver='auto': 'streaming', since an exact fit to 980 rows" in logs.text
     assert 'above memory_budget=0.1 GB' in logs.text
     assert re.search(r'Writing 3\d\d rows to a temporary file', logs.text)
-    assert_same(auto, fit(tmp_path / 'minibatch', transformed, solver='minibatch'))
+    assert_same(auto, fit(tmp_path / 'streaming', transformed, solver='streaming'))
 
 
-# minibatch
+def test_rows_with_gaps_above_the_memory_budget_are_refused_with_what_takes_them(
+    transformed, tmp_path, small_memory
+):
+    options = {'missing': 'partial', 'engine': 'tensorflow', 'memory_budget': LEAST_BUDGET}
+    with pytest.raises(ValueError, match=r"above memory_budget=0.1 GB, .* take engine='beam'"):
+        fit(tmp_path / 'fit', transformed, **options)
+    assert not (tmp_path / 'fit' / 'centroids').exists()
+
+
+# streaming
 
 
 @pytest.mark.parametrize(
@@ -95,7 +104,7 @@ def test_auto_streams_above_the_memory_budget_and_says_why(
 def test_rows_on_disk_and_in_any_order_give_every_bit_of_the_fit_in_memory(
     transformed, tmp_path, monkeypatch, options
 ):
-    options = {'solver': 'minibatch', 'n_clusters': 7, **options}
+    options = {'solver': 'streaming', 'n_clusters': 7, **options}
     in_memory = fit(tmp_path / 'memory', transformed, **options)
     examples = transformed['transformed_examples']
     rng = np.random.default_rng(0)
@@ -109,11 +118,11 @@ def test_rows_on_disk_and_in_any_order_give_every_bit_of_the_fit_in_memory(
     assert_same(on_disk, in_memory)
 
 
-def test_minibatch_fits_what_graph_fit_minibatch_does(transformed, tmp_path):
-    found = fit(tmp_path, transformed, solver='minibatch', seed=5, n_init=2, max_iter=9, tol=0.01)
+def test_streaming_fits_what_graph_fit_dataset_does(transformed, tmp_path):
+    found = fit(tmp_path, transformed, solver='streaming', seed=5, n_init=2, max_iter=9, tol=0.01)
     points = ordering.sort_rows(training_rows(transformed))
     data = tf.data.Dataset.from_tensors(points)
-    wanted = graph.fit_minibatch(data, 4, seed=5, n_init=2, max_iter=9, tol=0.01)
+    wanted = graph.fit_dataset(data, 4, seed=5, n_init=2, max_iter=9, tol=0.01)
     np.testing.assert_array_equal(found.centroids, wanted.centroids)
     assert (found.inertia, found.n_iter) == (float(wanted.inertia), int(wanted.n_iter))
 
@@ -209,7 +218,7 @@ def test_solvers_and_what_may_be_installed_elsewhere_are_taken(name):
     ('name', 'error', 'message'),
     [
         (None, TypeError, 'solver must be a string, not None'),
-        ('loyd', ValueError, r"one of \('auto', 'lloyd', 'minibatch'\) or the import .* 'loyd'"),
+        ('loyd', ValueError, r"one of \('auto', 'lloyd', 'streaming'\) or the import .* 'loyd'"),
         ('', ValueError, "not ''"),
         ('sklearn.cluster.', ValueError, "not 'sklearn.cluster.'"),
         ('sklearn.cluster.KMean', ValueError, r"'sklearn.cluster.KMean' cannot be imported: .*KM"),

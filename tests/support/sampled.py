@@ -11,6 +11,7 @@ SETTINGS = fitting.Settings(
     columns=('a', 'b', 'c', 'd'),
     n_clusters=5,
     init='k-means++',
+    search='breathing',
     n_init=3,
     max_iter=300,
     tol=1e-4,

@@ -8,7 +8,7 @@ from tfx_kmeans.graph import arguments
 
 _LEAST_SAMPLE = 20_000
 _SAMPLE_PER_CLUSTER = 100
-_RESTARTS = 10
+_MOST_CLUSTERS = 2**31 - 2  # ids are int32, and n_clusters is one
 
 
 def settings(
@@ -17,6 +17,7 @@ def settings(
     n_clusters,
     *,
     init,
+    search,
     n_init,
     max_iter,
     tol,
@@ -35,7 +36,8 @@ def settings(
         columns: names of the columns, a tuple.
         n_clusters: see fitting.Settings, like all that is not told of here.
         init: the name of a seeding, or an array `[n_clusters, d]`.
-        n_init: int, or None for 10 (1 with an array as `init`).
+        search: str.
+        n_init: int, 1 with an array as `init`.
         max_iter: int.
         tol: float.
         seed: int.
@@ -53,9 +55,9 @@ def settings(
         TypeError: an argument is of the wrong type.
         ValueError: an argument is out of range.
     """
-    arguments.check_integer('n_clusters', n_clusters, at_least=1)
-    if n_init is not None:
-        arguments.check_integer('n_init', n_init, at_least=1)
+    check_n_clusters('n_clusters', n_clusters)
+    arguments.check_search('search', search)
+    arguments.check_integer('n_init', n_init, at_least=1)
     arguments.check_integer('max_iter', max_iter, at_least=1)
     arguments.check_tolerance('tol', tol)
     arguments.check_seed('seed', seed)
@@ -64,10 +66,8 @@ def settings(
         raise TypeError(f'standardize must be True or False, not {standardize!r}')
     arguments.check_missing('missing', missing, distance)
     init = _check_init(init, n_clusters, len(columns))
-    if n_init is None:
-        n_init = _RESTARTS if isinstance(init, str) else 1
-    elif n_init != 1 and not isinstance(init, str):
-        raise ValueError(f'n_init must be 1 or None when init is an array, not {n_init}')
+    if n_init != 1 and not isinstance(init, str):
+        raise ValueError(f'n_init must be 1 when init is an array, not {n_init}')
     if sample_size is None:
         sample_size = max(_LEAST_SAMPLE, _SAMPLE_PER_CLUSTER * int(n_clusters))
     arguments.check_integer('sample_size', sample_size, at_least=n_clusters)
@@ -77,6 +77,7 @@ def settings(
         columns=columns,
         n_clusters=int(n_clusters),
         init=init,
+        search=search,
         n_init=int(n_init),
         max_iter=int(max_iter),
         tol=float(tol),
@@ -87,6 +88,44 @@ def settings(
         sample_size=int(sample_size),
         refinement_passes=int(passes),
     )
+
+
+def check_n_clusters(name, value):
+    """Raises TypeError or ValueError unless `value` is a number of clusters that ids can count."""
+    arguments.check_integer(name, value, at_least=1)
+    if value > _MOST_CLUSTERS:
+        raise ValueError(f'{name} must be at most {_MOST_CLUSTERS}, not {value}')
+
+
+def as_rows(values, width):
+    """Returns a batch of rows of `width` columns as float32 `[b, width]`, C-contiguous.
+
+    Raises:
+        TypeError: it is no array of real numbers.
+        ValueError: it is of another shape.
+    """
+    rows = as_float32('a batch', values)
+    if rows.ndim != 2 or rows.shape[1] != width:
+        raise ValueError(
+            f'a batch must have shape [rows, {width}], as there are names of features, not '
+            f'{list(rows.shape)}'
+        )
+    return rows
+
+
+def as_float32(name, values):
+    """Returns what messages call `name` as a float32 array, C-contiguous; see as_rows."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(
+            f'{name} must be a numeric array without a mask, not a masked one: put NaN where a '
+            'value is missing, as array.filled(np.nan) does'
+        )
+    array = np.asarray(values)
+    if array.dtype.kind not in 'biuf':
+        raise TypeError(
+            f'{name} must be a numeric array, not {type(values).__name__} of {array.dtype}'
+        )
+    return np.ascontiguousarray(array, np.float32)
 
 
 def _check_init(init, n_clusters, width):

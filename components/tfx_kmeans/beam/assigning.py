@@ -6,6 +6,7 @@ import apache_beam as beam
 import numpy as np
 
 from tfx_kmeans import artifacts, graph
+from tfx_kmeans.beam import arguments
 
 
 class Assigned(typing.NamedTuple):
@@ -71,8 +72,12 @@ def place(rows, clustering):
 
     Returns:
         ids int64 `[n]` and squared distances float32 `[n]`, see Assigned.
+
+    Raises:
+        TypeError: `rows` are no array of real numbers.
+        ValueError: they have another number of columns than the centroids.
     """
-    rows = np.asarray(rows, np.float32)
+    rows = arguments.as_rows(rows, clustering.n_features)
     if clustering.standardization:
         mean, scale = (np.float32(part) for part in vars(clustering.standardization).values())
         rows = (rows - mean) / scale

@@ -10,6 +10,7 @@ from tfx_kmeans.beam import heavy_rows
 _SKETCH_WIDTH = 6
 _ROWS_PER_CELL = 2
 _LEVELS = 40  # the finest cells are 2^-40 of the largest value
+_LEAST_VALUE = 2.0**-149  # that float32 has: zeros alone do not make cells coarser
 
 
 class Coreset:
@@ -72,7 +73,7 @@ class Coreset:
         if not len(rows):
             return
         sketch = _sketch(rows)
-        level = int(np.frexp(np.abs(sketch).max())[1]) - _LEVELS
+        level = int(np.frexp(np.abs(sketch).max(initial=_LEAST_VALUE))[1]) - _LEVELS
         if self._level is not None:
             level = max(level, self._level)
         cells = np.floor(np.ldexp(sketch, -level)).astype(np.int64)

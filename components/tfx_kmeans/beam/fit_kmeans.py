@@ -42,7 +42,8 @@ class FitKMeans(beam.PTransform):
         feature_widths=None,
         *,
         init='k-means++',
-        n_init=None,
+        search='breathing',
+        n_init=1,
         max_iter=300,
         tol=1e-4,
         seed=0,
@@ -62,8 +63,10 @@ class FitKMeans(beam.PTransform):
             feature_widths: how many columns each of them has; None where each has one.
             init: 'k-means++', 'k-means||', 'random', or the initial centroids as an array
                 `[n_clusters, d]` in the units of the rows, which cluster i keeps the number of.
+            search: 'breathing' improves the seeding on the sample, 'none' does not, see
+                `graph.fit`.
             n_init: int >= 1, fits of the sample from different seedings, of which the best is kept;
-                None for 10, or 1 with an array as `init`.
+                1 with an array as `init`.
             max_iter: int >= 1, the most updates in a fit of the sample.
             tol: float >= 0; a fit has converged when the squared movement of all centroids together
                 is at most `tol` times the mean variance of the columns.
@@ -100,6 +103,7 @@ class FitKMeans(beam.PTransform):
             tuple(name for name, width in columns for _ in range(width)),
             n_clusters,
             init=init,
+            search=search,
             n_init=n_init,
             max_iter=max_iter,
             tol=tol,

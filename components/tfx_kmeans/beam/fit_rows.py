@@ -1,10 +1,9 @@
 """From batches of rows to a fit of all of them."""
 
 import apache_beam as beam
-import numpy as np
 from absl import logging
 
-from tfx_kmeans.beam import fitting, metrics, refining, requiring, sampling, shards
+from tfx_kmeans.beam import arguments, fitting, metrics, refining, requiring, sampling, shards
 
 
 class FitRows(beam.PTransform):
@@ -101,13 +100,8 @@ class CheckFn(beam.DoFn):
     def process(self, batch):
         """Yields the batch: (rows float32 `[b, d]`, and weights float32 `[b]` if there are any)."""
         rows, *weights = batch if isinstance(batch, tuple) else (batch,)
-        rows = _as_float32('a batch', rows)
-        if rows.ndim != 2 or rows.shape[1] != self._width:
-            raise ValueError(
-                f'a batch must have shape [rows, {self._width}], as there are names of features, '
-                f'not {list(rows.shape)}'
-            )
-        weights = [_as_float32('the weights of a batch', part) for part in weights]
+        rows = arguments.as_rows(rows, self._width)
+        weights = [arguments.as_float32('the weights of a batch', part) for part in weights]
         if len(weights) > 1 or any(part.shape != rows.shape[:1] for part in weights):
             raise ValueError(
                 f'a batch must be rows, or a tuple of rows and of weights of shape [{len(rows)}], '
@@ -139,10 +133,3 @@ class _FitSampleFn(beam.DoFn):
             sample.defects.left_out,
         )
         yield fitted
-
-
-def _as_float32(name, values):
-    array = np.asarray(values)
-    if array.dtype.kind not in 'biuf':
-        raise TypeError(f'{name} must be a numeric array, not {type(values).__name__}')
-    return array.astype(np.float32, copy=False)

@@ -14,6 +14,11 @@ _NEEDS_COMPLETE = (
     "with missing='partial' the sample is drawn from rows without them; "
     "KMeans(engine='tensorflow') and graph.fit take others, too"
 )
+# the largest deviation of a row, over the usual one: sums over the others are right up to it
+_FARTHEST = 2.0**46
+# a standard deviation over the usual deviation: up to it, standardised rows are some 2^8 units of
+# float32 apart
+_WIDEST_SCALE = 2.0**16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Settings:
     Attributes:
         place: str, what messages call the data.
         columns: names of the columns.
-        n_clusters, n_init, max_iter, tol, seed, distance: see graph.fit.
+        n_clusters, search, n_init, max_iter, tol, seed, distance: see graph.fit.
         init: the name of a seeding, or up to n_clusters tuples of d floats; what is lacking is
             drawn from the sample.
         standardize: whether to bring columns to mean 0 and variance 1 first.
@@ -37,6 +42,7 @@ class Settings:
     columns: tuple[str, ...]
     n_clusters: int
     init: str | tuple
+    search: str
     n_init: int
     max_iter: int
     tol: float
@@ -132,6 +138,7 @@ def fit_sample(sample, settings):
     Raises:
         ValueError: the data cannot be clustered; the message begins with what it is called.
     """
+    sampling.check_weighted(sample.n_weighted, sample.n_rows, settings.place)
     sample.defects.check(settings.missing, settings.place, settings.columns.__getitem__)
     rows, weights = sample.coreset.result()
     if not len(rows):
@@ -141,6 +148,7 @@ def fit_sample(sample, settings):
         mean, scale = map(np.array, vars(settings.standardization).values())
     elif settings.standardize:
         mean, scale = sample.moments.mean, sample.moments.scale()
+    _check_spread(rows, weights, scale, settings)
     mean, scale = mean.astype(np.float32), scale.astype(np.float32)
     points = (rows - mean) / scale
     if settings.distance == 'cosine':
@@ -154,6 +162,7 @@ def fit_sample(sample, settings):
             settings.n_clusters,
             weights=weights.astype(np.float32),
             init=init,
+            search=settings.search,
             init_size=max(len(points), settings.n_clusters),
             n_init=settings.n_init,
             max_iter=settings.max_iter,
@@ -184,6 +193,39 @@ def fit_sample(sample, settings):
         time=time.time(),
         partial=settings.missing == 'partial',
     )
+
+
+def _check_spread(rows, weights, scale, settings):
+    """Refuses a row so far from all others that float32 cannot tell these apart beside it."""
+    middle = np.array([_median(column, weights) for column in rows.T])
+    apart = np.abs(rows - middle)
+    # most of a column may be one value, such as 0
+    usual = np.array([_median(part[part > 0], weights[part > 0]) for part in apart.T])
+    if settings.standardize and not settings.standardization:
+        refused = (scale > _WIDEST_SCALE * usual) & (usual > 0)
+    elif settings.distance == 'cosine':
+        return
+    else:
+        # a column counts by its spread among all
+        refused = apart.max(axis=0) > _FARTHEST * usual.max()
+    if refused.any():
+        column = int(refused.argmax())
+        farthest = apart[:, column].argmax()
+        raise ValueError(
+            f'{settings.place}: column {settings.columns[column]!r} has the value '
+            f'{rows[farthest, column]:.6g}, so far from the median, {middle[column]:.6g}, that '
+            'float32 cannot tell the other rows apart beside it: clip the column or take its '
+            'logarithm in what comes before, or leave the row out'
+        )
+
+
+def _median(values, weights):
+    """Weighted median, 0 of no values."""
+    if not len(values):
+        return 0.0
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order])
+    return float(values[order[np.searchsorted(reached, reached[-1] / 2)]])
 
 
 def _with_drawn(init, points, weights, settings):
@@ -223,6 +265,6 @@ def _emptiness(sample):
         return 'there are no rows'
     if sample.defects.left_out == sample.n_rows:
         return f'all {sample.n_rows} rows have missing values (NaN)'
-    if not sample.n_complete:
-        return f'all {sample.n_rows} rows have missing values (NaN), and {_NEEDS_COMPLETE}'
-    return 'no weight is above 0'
+    if not sample.moments.total:
+        return 'no weight is above 0'
+    return f'all {sample.n_rows} rows have missing values (NaN), and {_NEEDS_COMPLETE}'

@@ -11,6 +11,10 @@ from tfx_kmeans import graph, hashing
 from tfx_kmeans.beam import sampling
 
 _BITS = 62  # of an int64 that a total may take
+# what one integer leaves of a number, the next one holds in units of so many bits less: one row far
+# from all others does not make the sums over these coarse, of up to 2^40 rows
+_STEP = 22
+_VALUE_PARTS, _INERTIA_PARTS = 2, 4
 _MOST_MOVED = 8  # empty clusters that are given a row in one iteration
 
 
@@ -22,9 +26,9 @@ class Sums:
     however the rows are grouped.
 
     Attributes:
-        totals: int64 `[k, d + 1]`, of the rows of each cluster times their weights, and of their
-            weights as last column. Where values may be missing, int64 `[k, 2 d + 1]`: the weights
-            of the values of each column come before the last one.
+        totals: int64 `[k, 2 d + 1]`, of the rows of each cluster times their weights, in two parts
+            of `[k, d]`, and of their weights as last column. Where values may be missing, int64
+            `[k, 3 d + 1]`: the weights of the values of each column come before the last one.
         inertia: int, of their squared distances (1 - cos) times their weights.
         n_rows: int, how many they are.
         farthest: FarRows, of all of them.
@@ -52,7 +56,7 @@ class FarRows:
         distances: float32 `[m]`, squared, in a unit that all parts of the data share.
         hashes: uint64 `[m]`, of the rows, which settle ties.
         ids: int32 `[m]`, the clusters that the rows are in.
-        totals: int64 `[m, d + 1]` (or `[m, 2 d + 1]`), what each row adds to the totals of its
+        totals: int64 `[m, 2 d + 1]` (or `[m, 3 d + 1]`), what each row adds to the totals of its
             cluster.
     """
 
@@ -92,14 +96,18 @@ class Updated:
         """
         width = fitted.centroids.shape[1]
         grid = _Grid(fitted)
-        self.inertia = math.ldexp(sums.inertia, -grid.inertia)
+        self.inertia = math.ldexp(sums.inertia, -grid.inertia - _STEP * (_INERTIA_PARTS - 1))
         self.cluster_weights = _scaled(sums.totals[:, -1], -grid.weights)
         totals = _relocate_empty(sums)
-        weights = totals[:, width:-1] if fitted.partial else totals[:, -1:]
+        parts = totals[:, : width * _VALUE_PARTS].reshape(-1, _VALUE_PARTS, width)
+        values = sum(
+            _scaled(parts[:, part], -grid.values - _STEP * part) for part in range(_VALUE_PARTS)
+        )
+        weights = totals[:, width * _VALUE_PARTS : -1] if fitted.partial else totals[:, -1:]
         weights = _scaled(weights, -grid.weights)
         occupied = weights > 0
         means = np.divide(
-            _scaled(totals[:, :width], -grid.values),
+            values,
             weights,
             where=occupied,
             out=np.zeros(fitted.centroids.shape),
@@ -159,7 +167,9 @@ def sum_up(rows, weights, fitted, distance):
         for part in _add_up(rows, weights, fitted.centroids, ids, units, fitted.partial)
     )
     farthest = _farthest(rows, weights, distances, ids, each)
-    return Sums(totals, int(inertia), int(np.count_nonzero(weights)), farthest)
+    # Python's integers hold all parts
+    inertia = functools.reduce(lambda high, low: (high << _STEP) + low, map(int, inertia))
+    return Sums(totals, inertia, int(np.count_nonzero(weights)), farthest)
 
 
 def _exponent(value):
@@ -196,11 +206,20 @@ def _add_up(rows, weights, centroids, ids, units, partial):
     # as float32, so that it is the same in whatever order the columns are added up
     squares = tf.reduce_sum(tf.square(exact - nearest), axis=1)
     distances = tf.cast(squares * rescaling, tf.float32)
-    values = exact * (exact_weights * units[0])[:, tf.newaxis]
-    each = tf.cast(tf.round(tf.concat([values, *each], axis=1)), tf.int64)
+    values = _split(exact * (exact_weights * units[0])[:, tf.newaxis], _VALUE_PARTS)
+    each = tf.cast(tf.round(tf.concat([*values, *each], axis=1)), tf.int64)
     totals = tf.math.unsorted_segment_sum(each, ids, tf.shape(centroids)[0])
-    inertia = tf.round(tf.cast(distances, tf.float64) * exact_weights * units[3])
-    return distances, each, totals, tf.reduce_sum(tf.cast(inertia, tf.int64))
+    inertia = _split(tf.cast(distances, tf.float64) * exact_weights * units[3], _INERTIA_PARTS)
+    return distances, each, totals, tf.reduce_sum(tf.cast(tf.stack(inertia), tf.int64), axis=1)
+
+
+def _split(numbers, n_parts):
+    """Whole numbers, float64, in units of 1, 2^-22, ... that add up to `numbers` rounded."""
+    parts = []
+    for _ in range(n_parts):
+        parts.append(tf.round(numbers))
+        numbers = (numbers - parts[-1]) * 2.0**_STEP
+    return parts
 
 
 def _farthest(rows, weights, distances, ids, totals):

@@ -103,10 +103,9 @@ class _PlaceFn(beam.DoFn):
             yield window.GlobalWindows.windowed_value(self._sums)
 
     def _flush(self):
-        rows, *weights = (np.concatenate(part) for part in zip(*self._batches, strict=True))
+        rows, weights = sampling.concatenate(self._batches)
         self._batches, self._n_values = [], 0
         nothing = defects_lib.Defects.none(rows.shape[1])  # counted when the sample was drawn
-        weights = weights[0] if weights else None
         rows, weights = sampling.usable(rows, weights, nothing, self._fitted.partial)
         sums = partial_sums.sum_up(rows, weights, self._fitted, self._distance)
         self._sums = sums if self._sums is None else self._sums + sums

@@ -37,16 +37,17 @@ class Sample:
 
     Attributes:
         n_rows: int, rows added, those with missing values and without weight included.
+        n_weighted: int, those of them that came with a weight.
         defects: defects.Defects; rows that are left out are in nothing else here.
         moments: moments.Moments of the rows as they are sampled; moments.MomentsWithGaps where rows
             with missing values are not left out.
-        n_complete: int, rows without missing values.
+        n_complete: int, rows of a weight above 0 without missing values.
         coreset: coreset.Coreset of the latter.
     """
 
     def __init__(self, sampling):
         """Makes that of no rows, to be sampled as `sampling` says."""
-        self.n_rows = 0
+        self.n_rows = self.n_weighted = 0
         self.defects = defects_lib.Defects.none(sampling.width)
         kind = moments_lib.MomentsWithGaps if sampling.partial else moments_lib.Moments
         self.moments = kind(sampling.width)
@@ -56,6 +57,7 @@ class Sample:
     def add(self, rows, weights, as_unit_vectors=False):
         """Adds rows float32 `[n, d]` and their weights float32 `[n]`, or None."""
         self.n_rows += len(rows)
+        self.n_weighted += 0 if weights is None else len(rows)
         partial = isinstance(self.moments, moments_lib.MomentsWithGaps)
         rows, weights = usable(rows, weights, self.defects, partial)
         if as_unit_vectors:
@@ -69,6 +71,7 @@ class Sample:
     def merge(self, other):
         """Adds what is known of other rows, sampled in the same way."""
         self.n_rows += other.n_rows
+        self.n_weighted += other.n_weighted
         self.defects.merge(other.defects)
         self.moments.merge(other.moments)
         self.n_complete += other.n_complete
@@ -80,6 +83,7 @@ class Sample:
         arrays = {f'coreset_{name}': array for name, array in self.coreset.to_arrays().items()}
         counts = [
             self.n_rows,
+            self.n_weighted,
             self.defects.bad_weights,
             self.defects.left_out,
             self.n_complete,
@@ -100,7 +104,8 @@ class Sample:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = dict(archive)
         self = cls.__new__(cls)
-        self.n_rows, bad_weights, left_out, self.n_complete = map(int, arrays['counts'])
+        counts = map(int, arrays['counts'])
+        self.n_rows, self.n_weighted, bad_weights, left_out, self.n_complete = counts
         self.defects = defects_lib.Defects(
             arrays['missing'], arrays['infinite'], bad_weights, left_out
         )
@@ -128,9 +133,9 @@ def usable(rows, weights, defects, partial=False):
         partial: bool, whether one value that is not missing makes a row usable.
 
     Returns:
-        rows float32 `[m, d]` and weights float32 `[m]`, or None: those without missing values (if
-        `partial`, with any other value), and none where there are infinite values or bad weights,
-        since these are errors anyhow.
+        rows float32 `[m, d]` and weights float32 `[m]`, or None: those of a weight above 0 without
+        missing values (if `partial`, with any other value), and none where there are infinite
+        values or bad weights, since these are errors anyhow.
     """
     found = defects.usable_rows(rows, weights, partial)
     if defects.infinite.any() or defects.bad_weights:
@@ -143,6 +148,27 @@ def _at(mask, rows, weights):
     if mask.all():
         return rows, weights
     return rows[mask], None if weights is None else weights[mask]
+
+
+def concatenate(batches):
+    """Returns the rows of batches, see SampleFn, float32 `[n, d]`, and their weights or None.
+
+    Raises:
+        ValueError: some have weights, and some have none.
+    """
+    n_weighted = sum(len(rows) for rows, *weights in batches if weights)
+    check_weighted(n_weighted, sum(len(rows) for rows, *_ in batches), 'the batches')
+    rows, *weights = (np.concatenate(part) for part in zip(*batches, strict=True))
+    return rows, weights[0] if weights else None
+
+
+def check_weighted(n_weighted, n_rows, place):
+    """Raises ValueError where some rows of what messages call `place` have weights, not all."""
+    if 0 < n_weighted < n_rows:
+        raise ValueError(
+            f'{n_weighted} rows of {place} have weights, and {n_rows - n_weighted} have none: give '
+            'weights with each batch, or with none'
+        )
 
 
 def drawing_keys(rates, rng):
@@ -201,8 +227,7 @@ class SampleFn(beam.CombineFn):
     def compact(self, gathering):
         """Samples the batches that still wait: what travels between workers is small."""
         if gathering.batches:
-            rows, *weights = (np.concatenate(part) for part in zip(*gathering.batches, strict=True))
-            weights = weights[0] if weights else None
+            rows, weights = concatenate(gathering.batches)
             gathering.sample.add(rows, weights, self._sampling.as_unit_vectors)
             gathering.batches, gathering.n_values = [], 0
         return gathering

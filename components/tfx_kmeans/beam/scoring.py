@@ -26,9 +26,9 @@ class Score:
     defects: defects_lib.Defects
 
     def __add__(self, other):
-        self.defects.merge(other.defects)
-        weight, inertia = self.weight + other.weight, self.inertia + other.inertia
-        return Score(weight, inertia, self.defects)
+        return Score(
+            self.weight + other.weight, self.inertia + other.inertia, self.defects + other.defects
+        )
 
 
 class ScoreClustering(beam.PTransform):

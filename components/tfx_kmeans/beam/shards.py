@@ -78,9 +78,7 @@ class _WriteFn(beam.DoFn):
         nothing = defects_lib.Defects.none(rows.shape[1])  # counted where the sample is drawn
         weights = weights[0] if weights else None
         rows, weights = sampling.usable(rows, weights, nothing, self._partial)
-        if weights is not None:
-            rows = np.concatenate([rows, weights[:, np.newaxis]], axis=1)
-        self._parts.append(rows)
+        self._parts.append((rows,) if weights is None else (rows, weights))
         self._n_values += rows.size
         if self._n_values >= _SHARD_VALUES:
             yield self._write()
@@ -90,7 +88,9 @@ class _WriteFn(beam.DoFn):
             yield beam.transforms.window.GlobalWindows.windowed_value(self._write())
 
     def _write(self):
-        matrix = np.concatenate(self._parts)
+        matrix, weights = sampling.concatenate(self._parts)
+        if weights is not None:
+            matrix = np.concatenate([matrix, weights[:, np.newaxis]], axis=1)
         self._parts, self._n_values = [], 0
         tf.io.gfile.makedirs(self._directory)
         path = os.path.join(self._directory, f'rows-{uuid.uuid4().hex}.npy')

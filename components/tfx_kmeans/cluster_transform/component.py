@@ -12,8 +12,7 @@ from tfx.types import component_spec, standard_artifacts, standard_component_spe
 from tfx.utils import json_utils
 
 from tfx_kmeans import artifacts
-from tfx_kmeans.cluster_transform import executor
-from tfx_kmeans.transform import placing
+from tfx_kmeans.cluster_transform import executor, preprocessing
 
 _STATISTICS = {
     'pre_transform_schema': standard_artifacts.Schema,
@@ -153,9 +152,7 @@ class ClusterTransform(base_beam_component.BaseBeamComponent):
 
 def _checked_emit(emit):
     emit = [emit] if isinstance(emit, str) else list(emit)
-    unknown = [kind for kind in emit if kind not in placing.EMITTABLE]
-    if unknown or not emit:
-        raise ValueError(f'emit must name some of {placing.EMITTABLE}, not {emit}')
+    preprocessing.check_emit(emit)
     return emit
 
 

@@ -11,7 +11,7 @@ from tfx.dsl.io import fileio
 
 from tfx_kmeans import artifacts
 from tfx_kmeans.cluster_transform import upstream
-from tfx_kmeans.transform import domains
+from tfx_kmeans.transform import domains, placing
 from tfx_kmeans.transform import features as features_lib
 
 
@@ -37,10 +37,11 @@ class Stages:
         """Checks that the centroids fit the upstream graph and each other.
 
         Raises:
-            ValueError: a feature of a clustering is not among the transformed ones or has another
-                width, two features would have the same name, or there is no scale for the
-                similarity.
+            ValueError: `emit` names something else, a feature of a clustering is not among the
+                transformed ones or has another width, two features would have the same name, or
+                there is no scale for the similarity.
         """
+        check_emit(self.emit)
         transformed = tft.TFTransformOutput(self.upstream_uri).transformed_feature_spec()
         taken = dict.fromkeys(transformed, 'of the transformed features')
         for clustering in self.clusterings:
@@ -68,6 +69,12 @@ class Stages:
                 domains.set_domain(clusters[names['id']], 0, clustering.n_clusters)
             outputs.update(clusters)
         return self.second_stage(outputs) if self.second_stage else outputs
+
+
+def check_emit(emit):
+    """Raises ValueError unless `emit` names some of placing.EMITTABLE, and nothing else."""
+    if not emit or not all(kind in placing.EMITTABLE for kind in emit):
+        raise ValueError(f'emit must name some of {placing.EMITTABLE}, not {list(emit)}')
 
 
 def _check_features(clustering, transformed):

@@ -12,7 +12,7 @@ from tfx.dsl.io import fileio
 from tfx_kmeans import artifacts, files
 from tfx_kmeans.beam import arguments, assigning, fit_kmeans, fit_rows, metrics, quality, scoring
 from tfx_kmeans.beam import fitting as fitting_lib
-from tfx_kmeans.kmeans import beam_errors, beam_reading, choosing, engines, keeping
+from tfx_kmeans.kmeans import beam_errors, beam_reading, choosing, keeping, records
 
 _CLUSTERING, _PASSES = 'clustering', 'passes.json'
 
@@ -42,7 +42,7 @@ def fit(make_pipeline, examples, columns, schema, parameters, directory, previou
     fits = _fits(columns, parameters, previous)
     for split in filter(None, (parameters.train_split, parameters.eval_split)):
         for artifact in examples:
-            if not engines.files(artifact, split):
+            if not records.files(artifact, split):
                 raise ValueError(f'split {split!r} has no rows to use: no files at {artifact.uri}')
     try:
         with make_pipeline() as pipeline:
@@ -50,7 +50,10 @@ def fit(make_pipeline, examples, columns, schema, parameters, directory, previou
         _log_metrics(pipeline.result)
         return _take(directory)
     except Exception as error:
-        raise beam_errors.explain(error) from error
+        explained = beam_errors.explain(error)
+        if explained is error:
+            raise
+        raise explained from error
     finally:
         files.check_no_link(directory)
         if fileio.exists(directory):
@@ -85,6 +88,7 @@ def _settings(columns, parameters, n_clusters):
         tuple(columns.name_of_column(column) for column in range(columns.total_width)),
         n_clusters,
         init=parameters.init,
+        search=parameters.search,
         n_init=parameters.n_init,
         max_iter=parameters.max_iter,
         tol=parameters.tol,

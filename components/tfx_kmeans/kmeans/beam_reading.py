@@ -1,11 +1,15 @@
-"""Examples to batches of rows in a Beam pipeline, through TFXIO's Arrow record batches."""
+"""Examples to batches of rows in a Beam pipeline, through Arrow record batches."""
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components.util import examples_utils
 from tfx.proto import example_gen_pb2
-from tfx_bsl.tfxio import parquet_tfxio, tf_example_record
+from tfx_bsl.coders import example_coder
+from tfx_bsl.tfxio import parquet_tfxio
+
+from tfx_kmeans.kmeans import records
 
 _BATCH_ROWS = 4096
 _TELEMETRY = ['tfx_kmeans', 'KMeans']
@@ -33,8 +37,7 @@ class ReadRows(beam.PTransform):
     def expand(self, pipeline):
         """From a pipeline to batches, see beam.sampling.SampleFn."""
         parts = [
-            pipeline | f'Read{number}' >> source.BeamSource(_BATCH_ROWS)
-            for number, source in enumerate(self._sources)
+            pipeline | f'Read{number}' >> source for number, source in enumerate(self._sources)
         ]
         return parts | beam.Flatten() | 'ToRows' >> beam.Map(to_rows, self._columns)
 
@@ -71,21 +74,62 @@ def to_rows(record_batch, columns):
 
 
 def _source(artifact, split, columns, schema):
-    (pattern,) = examples_utils.get_split_file_patterns([artifact], split)
     if is_parquet(artifact):
-        return parquet_tfxio.ParquetTFXIO(
+        (pattern,) = examples_utils.get_split_file_patterns([artifact], split)
+        tfxio = parquet_tfxio.ParquetTFXIO(
             pattern, column_names=list(columns.feature_spec), telemetry_descriptors=_TELEMETRY
         )
+        return tfxio.BeamSource(_BATCH_ROWS)
     payload = examples_utils.get_payload_format(artifact)
     if payload != example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE:
         raise ValueError(
             f'examples at {artifact.uri} are {examples_utils.get_payload_format_string(artifact)}; '
             "KMeans(engine='beam') reads tf.Example and Parquet"
         )
-    source = tf_example_record.TFExampleRecord(
-        pattern, schema=schema, telemetry_descriptors=_TELEMETRY
-    )
-    return source.Project(list(columns.feature_spec))
+    needed = schema_pb2.Schema()
+    needed.feature.extend(f for f in schema.feature if f.name in columns.feature_spec)
+    return _ReadExamples(records.files(artifact, split), needed, columns.feature_spec)
+
+
+class _ReadExamples(beam.PTransform):
+    """From a pipeline to the record batches of gzip TFRecord files of tf.Example."""
+
+    def __init__(self, files, schema, feature_spec):
+        super().__init__()
+        self._files = files
+        self._read_fn = _ReadFileFn(schema.SerializeToString(), feature_spec)
+
+    def expand(self, pipeline):
+        return (
+            pipeline
+            | 'Files' >> beam.Create(self._files)
+            | 'Spread' >> beam.Reshuffle()
+            | 'Read' >> beam.ParDo(self._read_fn)
+        )
+
+
+class _ReadFileFn(beam.DoFn):
+    """From the path of a file to record batches."""
+
+    def __init__(self, schema, feature_spec):
+        self._schema = schema
+        self._feature_spec = feature_spec
+
+    def setup(self):
+        self._decoder = example_coder.ExamplesToRecordBatchDecoder(self._schema)
+
+    def process(self, path):
+        n_bytes = 0
+        try:
+            for batch in records.dataset(path).batch(_BATCH_ROWS).as_numpy_iterator():
+                n_bytes += sum(map(len, batch)) + records.FRAME_BYTES * len(batch)
+                yield self._decoder.DecodeBatch(batch.tolist())
+        except (ValueError, RuntimeError, *records.ERRORS) as error:
+            explained = records.explain([path], self._feature_spec, error)
+            if explained is error:
+                raise
+            raise explained from error
+        records.check_whole(path, n_bytes, self._feature_spec)
 
 
 def _matrix(record_batch, name, spec):

@@ -100,6 +100,11 @@ def _check(feature_spec, argument, name, most_dimensions):
             f'{argument}: {name!r} is sparse or of variable length ({type(spec).__name__}); make '
             'it dense in preprocessing_fn, with NaN for missing values'
         )
+    if not _width(spec):
+        raise ValueError(
+            f'{argument}: {name!r} has shape {list(spec.shape)}, no value to cluster on; name the '
+            'features to take without it'
+        )
     if _dimensions(spec) > most_dimensions:
         raise ValueError(
             f'{argument}: {name!r} has shape {list(spec.shape)}; '

@@ -23,6 +23,7 @@ class KMeansSpec(component_spec.ComponentSpec):
         'features': component_spec.ExecutionParameter(type=str, optional=True),
         'output_prefix': component_spec.ExecutionParameter(type=str),
         'init': component_spec.ExecutionParameter(type=str),
+        'search': component_spec.ExecutionParameter(type=str),
         'n_init': component_spec.ExecutionParameter(type=int),
         'max_iter': component_spec.ExecutionParameter(type=int),
         'tol': component_spec.ExecutionParameter(type=float),
@@ -87,6 +88,7 @@ class KMeans(base_beam_component.BaseBeamComponent):
         features: Sequence[str] | None = None,
         output_prefix: str | RuntimeParameter = 'cluster',
         init: str | RuntimeParameter = 'k-means++',
+        search: str | RuntimeParameter = 'breathing',
         n_init: int | RuntimeParameter = 1,
         max_iter: int | RuntimeParameter = 300,
         tol: float | RuntimeParameter = 1e-4,
@@ -119,8 +121,10 @@ class KMeans(base_beam_component.BaseBeamComponent):
             output_prefix: downstream features are called `<output_prefix>_id` and so on.
             init: 'k-means++' (greedy, as in scikit-learn), 'k-means||' (the same from candidates
                 that a few passes over the rows draw: for many clusters) or 'random'.
+            search: 'breathing' draws the seeding from a sample and improves it there, 'none' seeds
+                from all rows and goes on at once, as scikit-learn does; see `graph.fit`.
             n_init: runs from different seedings, of which the one of least inertia is kept.
-            max_iter: the most updates in a run; under the solver 'minibatch' the most epochs.
+            max_iter: the most updates in a run; under the solver 'streaming' the most passes.
             tol: a run has converged when the squared movement of all centroids together is at most
                 `tol` times the mean variance of the columns.
             seed: an integer in [0, 2^63).
@@ -134,9 +138,10 @@ class KMeans(base_beam_component.BaseBeamComponent):
                 alike; otherwise, and where all values are missing, they get the id n_clusters.
             standardize: whether to bring each column to mean 0 and variance 1 before the fit; the
                 means and deviations become part of the artifact and of every exported graph.
-            solver: 'lloyd' is exact and holds the features in memory; 'minibatch' streams them, see
+            solver: 'lloyd' is exact and holds the features in memory; 'streaming' goes over rows
+                on disk, see
                 `graph.fit_dataset`; 'auto' takes 'lloyd' where its memory is within
-                `memory_budget` and else 'minibatch', and logs why. Anything else is the import path
+                `memory_budget` and else 'streaming', and logs why. Anything else is the import path
                 of a callable, such as 'sklearn.cluster.MiniBatchKMeans' or a function of your own,
                 see `graph.fit_callable`: it finds the centroids in memory, and what is exported is
                 TensorFlow alone.
@@ -146,14 +151,17 @@ class KMeans(base_beam_component.BaseBeamComponent):
                 value, while it runs. It goes with the solvers 'auto' and 'lloyd'. With
                 missing='partial' the sample that it begins with is drawn from the rows without NaN,
                 among which there must be at least `n_clusters` distinct ones. 'auto' takes 'beam',
-                where it goes, if the files of the train split have more bytes than `memory_budget`
-                or are Parquet, else 'tensorflow', and logs why.
+                where it goes, if an exact fit to the train split would take more than
+                `memory_budget`, judged by how its files begin, or they are Parquet, else
+                'tensorflow', and logs why.
             max_passes: the most iterations over all rows under engine='beam', after the fit of a
                 sample, to which `max_iter` goes there.
             memory_budget: bytes that an exact fit may take, at least 100 MB: some 64 for each row
-                and 4 for each of its values. Under 'auto' and 'minibatch' more rows than that are
-                put on disk, in the directory for temporary files (TMPDIR), where they take 4 bytes
-                a value, and twice that for a while. The other solvers do not go by it.
+                and 4 for each of its values, of the features that are clustered and the weight.
+                Under the solvers 'auto' and 'streaming' more rows than that are put on disk, in the
+                directory for temporary files (TMPDIR), where they take 4 bytes a value, and twice
+                that for a while; with missing='partial' they are refused, since no solver streams
+                them. The other solvers do not go by it.
             train_split: split to fit on.
             eval_split: split to score the fit on; None scores none.
             selection: which of several n_clusters is kept: that of highest 'silhouette' (the
@@ -162,7 +170,7 @@ class KMeans(base_beam_component.BaseBeamComponent):
                 the inertia, at least 3 numbers, see `graph.elbow`. Of equals it is the smallest.
             previous_centroids: Channel of Centroids of an earlier run, from a Resolver or an
                 Importer; None, or a channel without an artifact, where there is none. The fit
-                starts from them in place of a seeding (so that `init` and `n_init` do not count),
+                starts from them in place of a seeding (`init`, `search` and `n_init` are ignored),
                 standardises by the means and deviations that they had, and its clusters take the
                 ids of those that they continue, see `matching.match`. Features, distance and
                 whether to standardise must be as they were. With fewer clusters than before it
@@ -179,6 +187,7 @@ class KMeans(base_beam_component.BaseBeamComponent):
             features=tuple(features) if isinstance(features, list) else features,
             output_prefix=output_prefix,
             init=init,
+            search=search,
             n_init=n_init,
             max_iter=max_iter,
             tol=tol,

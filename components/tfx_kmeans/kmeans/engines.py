@@ -1,27 +1,23 @@
 """Where a fit runs: in this process, or on the pipeline's Beam runner."""
 
-import os
-
-import tensorflow as tf
 from absl import logging
-from tfx.components.util import examples_utils
-from tfx.dsl.io import fileio
 
-from tfx_kmeans.kmeans import beam_reading
+from tfx_kmeans.kmeans import beam_reading, reading, records
 
 ENGINES = ('auto', 'tensorflow', 'beam')
 
 
-def choose(examples, parameters):
+def choose(examples, parameters, width):
     """Returns the engine, 'tensorflow' or 'beam', and logs why where that was left to us.
 
     Args:
         examples: list of Examples artifacts.
         parameters: settings.Settings.
+        width: int, columns of a row, a weight among them.
     """
     if parameters.engine != 'auto':
         return parameters.engine
-    engine, reason = _choose(examples, parameters)
+    engine, reason = _choose(examples, parameters, width)
     logging.info("engine='auto': %r, since %s", engine, reason)
     return engine
 
@@ -35,25 +31,17 @@ def check(engine, solver):
         )
 
 
-def _choose(examples, parameters):
+def _choose(examples, parameters, width):
     if parameters.solver != 'auto':
         return 'tensorflow', f'solver={parameters.solver!r} runs in one process'
     if any(beam_reading.is_parquet(artifact) for artifact in examples):
         return 'beam', 'the other one does not read Parquet'
-    size, split = _bytes(examples, parameters.train_split), parameters.train_split
-    within = size <= parameters.memory_budget
+    paths = [path for each in examples for path in records.files(each, parameters.train_split)]
+    n_rows = records.estimate_count(paths)
+    needed = reading.memory_of_fit(n_rows, width)
+    within = needed <= parameters.memory_budget
     return 'tensorflow' if within else 'beam', (
-        f'the files of split {split!r} have {size / 1e9:.3g} GB, '
-        f'{"within" if within else "above"} memory_budget={parameters.memory_budget / 1e9:.3g} GB'
+        f'an exact fit to split {parameters.train_split!r}, about {n_rows} rows x {width} columns, '
+        f'takes about {needed / 1e9:.3g} GB of memory, {"within" if within else "above"} '
+        f'memory_budget={parameters.memory_budget / 1e9:.3g} GB'
     )
-
-
-def files(artifact, split):
-    """Returns the files of a split of an Examples artifact."""
-    (pattern,) = examples_utils.get_split_file_patterns([artifact], split)
-    return fileio.glob(os.fspath(pattern))
-
-
-def _bytes(examples, split):
-    paths = [path for artifact in examples for path in files(artifact, split)]
-    return sum(tf.io.gfile.stat(path).length for path in paths)

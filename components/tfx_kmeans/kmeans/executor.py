@@ -57,7 +57,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             keeping.check(previous, columns, parameters)
 
         centroids = artifact_utils.get_single_instance(output_dict['centroids'])
-        if engines.choose(examples, parameters) == 'beam':
+        width = columns.total_width + bool(columns.weight)
+        if engines.choose(examples, parameters, width) == 'beam':
             clustering, inertia_history = beam_engine.fit(
                 self._make_beam_pipeline,
                 examples,

@@ -1,7 +1,6 @@
 """Examples to float32 rows in one order: a matrix, or a file where that is too large."""
 
 import dataclasses
-import os
 import time
 from typing import Any
 
@@ -9,18 +8,16 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 from tfx.components.util import examples_utils
-from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from tfx_kmeans import defects as defects_lib
-from tfx_kmeans.kmeans import ordering, spooling, standardizing
+from tfx_kmeans.kmeans import ordering, records, spooling, standardizing
 from tfx_kmeans.transform import features as features_lib
 
 _BATCH_ROWS = 8192
 _BLOCK_ROWS = 65536
 _FIT_BYTES_PER_ROW = 64  # bounds, ids and the like, and the order the rows are put in
-_BUFFER_BYTES = 1 << 20
 _PARALLEL_FILES = 4
 _SECONDS_BETWEEN_LOGS = 10.0
 
@@ -135,19 +132,28 @@ def read(examples, split, columns, missing, memory_budget=None):
         Rows, or SpooledRows.
 
     Raises:
-        ValueError: the format is another, the split has no rows, or there are infinite values or,
-            with missing='error', NaN: the message names the feature, the split and the count.
+        ValueError: the format is another, a file is empty, cut short, damaged or not readable, a
+            record is no tf.Example with the features (the message names the file), the split has
+            no rows, or there are infinite values or, with missing='error', NaN (it names the
+            feature, the split and the count).
     """
     started = time.monotonic()
     files = _files(examples, split)
     defects = defects_lib.Defects.none(columns.total_width)
     gathered = _Gathered(columns, memory_budget)
-    for batch in _logged(_batches(files, columns).as_numpy_iterator(), split):
+    n_read = 0
+    for batch in _logged(_whole_batches(files, columns), split):
+        n_read += len(batch)
         gathered.add(_usable(batch, columns, defects, missing == 'partial'))
     defects.check(
         missing, f'split {split!r}', columns.name_of_column, f'weight_feature {columns.weight!r}'
     )
     rows = gathered.finish(defects.left_out)
+    if not rows.shape[0] and n_read > defects.left_out:
+        raise ValueError(
+            f'split {split!r}, weight_feature {columns.weight!r}: weights: none is above 0 in '
+            f'{n_read} rows, {defects.left_out} of which have missing values'
+        )
     if not rows.shape[0]:
         raise ValueError(
             f'split {split!r} has no rows to use: {len(files)} files, {defects.left_out} rows with '
@@ -224,12 +230,12 @@ def _logged(batches, split):
 
 
 def _usable(batch, columns, defects, partial):
-    """Returns the rows of `batch` to fit, see Defects.usable_rows, and counts what is wrong."""
+    """Returns the rows of `batch` to use, see Defects.usable_rows, and counts what is wrong."""
     weights = batch[:, -1] if columns.weight else None
     # any NaN or infinite value shows in the sum, and looking at each value costs more than that
     with np.errstate(over='ignore', invalid='ignore'):
         total = batch.sum()
-    if np.isfinite(total) and (weights is None or weights.min(initial=0) >= 0):
+    if np.isfinite(total) and (weights is None or weights.min(initial=1) > 0):
         return batch
     return batch[defects.usable_rows(batch[:, : columns.total_width], weights, partial)]
 
@@ -247,25 +253,47 @@ def _files(examples, split):
                 f'examples at {artifact.uri} are {payload} in {file_format} files; KMeans reads '
                 'tf.Example in gzip TFRecord files'
             )
-        uri = artifact_utils.get_split_uri([artifact], split)
-        files += fileio.glob(os.path.join(uri, '*'))
+        files += records.files(artifact, split)
     return sorted(files)
 
 
+def _whole_batches(files, columns):
+    """Yields float32 `[b, d]`, or `[b, d + 1]`, see _batches, and checks that these are all."""
+    n_bytes = [0] * len(files)
+    try:
+        for matrix, number, read_bytes in _batches(files, columns).as_numpy_iterator():
+            n_bytes[number] += int(read_bytes)
+            yield matrix
+    except records.ERRORS as error:
+        explained = records.explain(files, columns.feature_spec, error)
+        if explained is error:
+            raise
+        raise explained from error
+    for path, count in zip(files, n_bytes, strict=True):
+        records.check_whole(path, count, columns.feature_spec)
+
+
 def _batches(files, columns):
-    """Returns a dataset of float32 `[b, d]`, or `[b, d + 1]` with the weights as last column."""
+    """Returns a dataset of batches, in any order.
+
+    Each of them is a matrix float32 `[b, d]`, or `[b, d + 1]` with the weights as last column, the
+    number of its file, and the bytes that it took there.
+    """
     names = [*columns.names, columns.weight] if columns.weight else columns.names
 
-    def parse(serialized):
-        return features_lib.to_matrix(tf.io.parse_example(serialized, columns.feature_spec), names)
+    def batches_of(number, file):
+        def parse(serialized):
+            parsed = tf.io.parse_example(serialized, columns.feature_spec)
+            lengths = tf.cast(tf.strings.length(serialized), tf.int64)
+            n_bytes = tf.reduce_sum(lengths + records.FRAME_BYTES)
+            return features_lib.to_matrix(parsed, names), number, n_bytes
 
-    def batches_of(file):
         # batched file by file: records that cross threads one by one cost more than parsing them
-        records = tf.data.TFRecordDataset(file, 'GZIP', buffer_size=_BUFFER_BYTES)
-        return records.batch(_BATCH_ROWS).map(parse)
+        return records.dataset(file).batch(_BATCH_ROWS).map(parse)
 
     # without files there would be nothing to tell that these are strings
-    return tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string)).interleave(
+    paths = tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string))
+    return paths.enumerate().interleave(
         batches_of,
         cycle_length=_PARALLEL_FILES,
         num_parallel_calls=_PARALLEL_FILES,

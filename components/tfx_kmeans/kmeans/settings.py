@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import reprlib
 from collections.abc import Sequence
 
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.utils import json_utils
 
+from tfx_kmeans.beam import arguments as fit_arguments
 from tfx_kmeans.graph import arguments
 from tfx_kmeans.kmeans import choosing, engines, solving
 
@@ -23,6 +25,7 @@ class Settings:
     features: tuple[str, ...] | None = None
     output_prefix: str = 'cluster'
     init: str = 'k-means++'
+    search: str = 'breathing'
     n_init: int = 1
     max_iter: int = 300
     tol: float = 1e-4
@@ -61,12 +64,10 @@ class Settings:
             arguments.check_missing('missing', self.missing, self.distance)
         if not isinstance(self.solver, RuntimeParameter):
             solving.check_solver('solver', self.solver, self.weight_feature is not None)
-        if not isinstance(self.engine, RuntimeParameter):
+        solver_is_known = not isinstance(self.solver, RuntimeParameter)
+        if solver_is_known and not isinstance(self.engine, RuntimeParameter):
             engines.check(self.engine, self.solver)
-        whole_rows = not isinstance(self.solver, RuntimeParameter) and self.solver not in (
-            'auto',
-            'lloyd',
-        )
+        whole_rows = solver_is_known and self.solver not in ('auto', 'lloyd')
         if self.missing == 'partial' and whole_rows:
             raise ValueError(
                 f"missing='partial' goes with solver='auto' or 'lloyd', not {self.solver!r}: "
@@ -100,12 +101,16 @@ class Settings:
         names = {field.name for field in dataclasses.fields(cls)}
         values = {k: v for k, v in properties.items() if k in names and v is not None}
         if properties.get('candidates') is not None:
-            values['n_clusters'] = _read_candidates(properties['candidates'])
+            values['n_clusters'] = _read_json(
+                'n_clusters', properties['candidates'], 'a number or a list of numbers'
+            )
         if 'features' in values:
-            values['features'] = tuple(json_utils.loads(values['features']))
+            values['features'] = _read_json('features', values['features'], 'a list of names')
         # an exec property that is None is not stored, so its absence says None
         values.setdefault('eval_split', None)
-        values['standardize'] = bool(values.get('standardize', False))
+        standardize = values.get('standardize', False)
+        # TFX and Kubeflow have numbers where Python has bools
+        values['standardize'] = bool(standardize) if standardize in (0, 1) else standardize
         settings = cls(**values)
         settings.check()
         return settings
@@ -117,24 +122,23 @@ def candidates(n_clusters):
     return tuple(n_clusters) if is_sequence else n_clusters
 
 
-def _read_candidates(text):
+def _read_json(name, text, wanted):
+    """Returns what a parameter holds as JSON; a list as a tuple."""
     try:
         value = json.loads(text)
-    except ValueError as error:
-        raise ValueError(
-            f'n_clusters must be a number or a list of numbers in JSON, not {text!r}'
-        ) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f'{name} must be {wanted} in JSON, not {reprlib.repr(text)}') from error
     return candidates(value)
 
 
 def _check_n_clusters(name, value):
     if not isinstance(value, tuple):
-        _check_positive(name, value)
+        fit_arguments.check_n_clusters(name, value)
         return
     if not value:
         raise ValueError(f'{name} must name at least one number of clusters')
     for n_clusters in value:
-        _check_positive(name, n_clusters)
+        fit_arguments.check_n_clusters(name, n_clusters)
     if len(set(value)) != len(value):
         raise ValueError(f'{name} must name each number of clusters once, not {list(value)}')
 
@@ -169,6 +173,26 @@ def _check_bool(name, value):
         raise TypeError(f'{name} must be True or False, not {value!r}')
 
 
+def _check_init(name, value):
+    if not isinstance(value, str):
+        raise TypeError(
+            f'{name} must be the name of a seeding, not {value!r}; previous_centroids starts from '
+            'centroids that there are, and graph.fit and FitKMeans from an array'
+        )
+    arguments.check_seeding(name, value)
+
+
+def _named(check):
+    """Returns a check of a name that tells what is no string, such as an array, from names."""
+
+    def check_named(name, value):
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f'{name} must be a string, not {value!r}')
+        check(name, value)
+
+    return check_named
+
+
 def _check_positive(name, value):
     arguments.check_integer(name, value, at_least=1)
 
@@ -191,22 +215,23 @@ _CHECKS = {
     'n_clusters': _check_n_clusters,
     'features': _check_features,
     'output_prefix': _check_name,
-    'init': arguments.check_seeding,
+    'init': _check_init,
+    'search': _named(arguments.check_search),
     'n_init': _check_positive,
     'max_iter': _check_positive,
     'tol': arguments.check_tolerance,
     'seed': arguments.check_seed,
-    'distance': arguments.check_distance,
+    'distance': _named(arguments.check_distance),
     'weight_feature': _check_optional_name,
-    'missing': arguments.check_missing,
+    'missing': _named(arguments.check_missing),
     'standardize': _check_bool,
     'solver': _check_name,
-    'engine': _check_engine,
+    'engine': _named(_check_engine),
     'max_passes': _check_passes,
     'memory_budget': _check_memory,
     'train_split': _check_name,
     'eval_split': _check_optional_name,
-    'selection': choosing.check_criterion,
+    'selection': _named(choosing.check_criterion),
 }
 # of what is read, where a fit is judged
 CHECKS_OF_READING = {

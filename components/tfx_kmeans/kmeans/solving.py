@@ -11,7 +11,7 @@ from tfx_kmeans import graph
 from tfx_kmeans.graph import calling
 from tfx_kmeans.kmeans import progress, reading
 
-SOLVERS = ('auto', 'lloyd', 'minibatch')
+SOLVERS = ('auto', 'lloyd', 'streaming')
 
 
 def check_solver(name, value, weighted):
@@ -55,8 +55,7 @@ def load(name, path, weighted):
 
 def memory_budget(parameters):
     """Bytes above which rows are to be kept on disk; None where the solver needs all in memory."""
-    streams = parameters.solver in ('auto', 'minibatch') and parameters.missing != 'partial'
-    return parameters.memory_budget if streams else None
+    return parameters.memory_budget if parameters.solver in ('auto', 'streaming') else None
 
 
 def fit(rows, parameters, solver, n_clusters, initial=None):
@@ -81,10 +80,11 @@ def fit(rows, parameters, solver, n_clusters, initial=None):
     }
     if initial is not None:
         options |= {'init': initial, 'n_init': 1}
-    if solver == 'minibatch':
+    if solver == 'streaming':
         return graph.fit_dataset(
             _dataset(rows),
             n_clusters,
+            search=parameters.search,
             on_iteration=progress.LoggedIterations(rows.shape[0]),
             **options,
         )
@@ -95,6 +95,7 @@ def fit(rows, parameters, solver, n_clusters, initial=None):
             weights=rows.weights,
             # what is to be dropped was not read
             missing='partial' if parameters.missing == 'partial' else 'error',
+            search=parameters.search,
             on_iteration=progress.LoggedIterations(rows.shape[0]),
             **options,
         )
@@ -111,12 +112,16 @@ def choose(rows, parameters):
     """Returns the solver for rows that were read, and logs why where that was left to us."""
     if parameters.solver != 'auto':
         return parameters.solver
-    if parameters.missing == 'partial':
-        logging.info("solver='auto': 'lloyd', since missing='partial' cannot be streamed")
-        return 'lloyd'
-    solver = 'lloyd' if isinstance(rows, reading.Rows) else 'minibatch'
+    solver = 'lloyd' if isinstance(rows, reading.Rows) else 'streaming'
     n_rows, width = rows.shape
     needed = reading.memory_of_fit(n_rows, width + bool(parameters.weight_feature))
+    if parameters.missing == 'partial' and solver == 'streaming':
+        raise ValueError(
+            f"missing='partial': an exact fit to {n_rows} rows x {width} columns takes about "
+            f'{needed / 1e9:.3g} GB of memory, above memory_budget='
+            f'{parameters.memory_budget / 1e9:.3g} GB, and rows with missing values cannot be '
+            "streamed: take engine='beam', raise memory_budget, or ask for solver='lloyd'"
+        )
     logging.info(
         "solver='auto': %r, since an exact fit to %d rows x %d columns takes about %.3g GB of "
         'memory, %s memory_budget=%.3g GB',

@@ -1,5 +1,6 @@
 """Rows on disk in the order of their hashes: more of them than memory should hold."""
 
+import errno
 import os
 import tempfile
 
@@ -22,15 +23,21 @@ class SpoolWriter:
         """Makes one for rows of `width` columns."""
         self._width = width
         self._runs = []
+        self._n_rows = 0
 
     def write_run(self, blocks):
         """Writes a run: float32 blocks `[b, width]` whose rows are in the order of their hashes."""
-        self._runs.append(_write(blocks, self._width))
+        self._runs.append(_write(blocks, self._width, self._n_rows))
+        self._n_rows += self._runs[-1].n_rows
 
     def finish(self):
         """Returns the Spool of all rows that were written."""
         runs, self._runs = self._runs, []
-        return runs[0] if len(runs) == 1 else _write(_merge(runs, self._width), self._width)
+        return (
+            runs[0]
+            if len(runs) == 1
+            else _write(_merge(runs, self._width), self._width, self._n_rows)
+        )
 
 
 class Spool:
@@ -57,13 +64,27 @@ class Spool:
         return rows
 
 
-def _write(blocks, width):
+def _write(blocks, width, n_before):
+    """Writes blocks of rows to a file; `n_before` rows are on disk already."""
+    blocks = iter(blocks)
     file = tempfile.TemporaryFile(prefix='tfx-kmeans-')  # noqa: SIM115 - lives as long as its Spool
     n_rows = 0
-    for block in blocks:
-        file.write(np.ascontiguousarray(block))
-        n_rows += len(block)
-    file.flush()
+    try:
+        for block in blocks:
+            n_rows += len(block)
+            file.write(np.ascontiguousarray(block))
+        file.flush()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        n_rows += n_before + sum(len(block) for block in blocks)
+        raise OSError(
+            error.errno,
+            f'the directory for temporary files, {tempfile.gettempdir()!r}, is full: rows above '
+            f'memory_budget are kept there while they are fitted, and take {4 * width * n_rows} '
+            'bytes, or more with rows that are still to be read; name a larger directory by '
+            'TMPDIR, or raise memory_budget',
+        ) from error
     return Spool(file, n_rows, width)
 
 

@@ -14,7 +14,7 @@ from tfx_kmeans.transform import domains, origins, placing
 from tfx_kmeans.transform import points as points_lib
 
 # of what is cached and how it is made: another one, and no cache of an earlier release is read
-_CACHE_VERSION = 2
+_CACHE_VERSION = 3
 
 
 class Placed(typing.NamedTuple):
@@ -43,7 +43,8 @@ def kmeans_centroids(
     *,
     weights=None,
     init='k-means++',
-    n_init=None,
+    search='breathing',
+    n_init=1,
     max_iter=300,
     tol=1e-4,
     seed=0,
@@ -58,9 +59,8 @@ def kmeans_centroids(
 
     One pass over the data, on whatever Beam runner the pipeline has, draws a weighted sample that
     depends on the rows and the seed alone, not on their order or on the number of workers
-    (`tfx_kmeans.beam.coreset` says how). The sample is clustered with `tfx_kmeans.graph.fit` and
-    improved by swaps (local search: Lattanzi & Sohler 2019). Where there are at most `sample_size`
-    distinct rows, that is k-means on all the data.
+    (`tfx_kmeans.beam.coreset` says how). The sample is clustered with `tfx_kmeans.graph.fit`. If
+    there are at most `sample_size` distinct rows, that is k-means on all the data.
 
     With tf.Transform's analyzer cache each span is sampled once: a new one costs only itself. That
     holds for analyzers whose input does not depend on another analyzer. So standardise with
@@ -94,8 +94,9 @@ def kmeans_centroids(
             row once.
         init: 'k-means++', 'random', or the initial centroids as an array `[n_clusters, d]`, in the
             units of `x`, which cluster i keeps the number of.
-        n_init: int >= 1, fits of the sample from different seedings, of which the best is kept;
-            None for 10, or 1 with an array as `init`.
+        search: 'breathing' improves the seeding on the sample, 'none' does not; see `graph.fit`.
+        n_init: int >= 1, fits of the sample from different seedings, of which the best is kept; 1
+            with an array as `init`.
         max_iter: int >= 1, the most updates in a fit.
         tol: float >= 0; a fit has converged when the squared movement of all centroids together is
             at most `tol` times the mean variance of the columns.
@@ -135,6 +136,7 @@ def kmeans_centroids(
         columns,
         n_clusters,
         init=init,
+        search=search,
         n_init=n_init,
         max_iter=max_iter,
         tol=tol,

@@ -63,12 +63,34 @@ def place(points, space, emit):
         assignment = graph.assign(points, space.centroids, **how)
         found['id'] = assignment.ids
         found['distance'] = _as_feature(assignment.distances, space)
+        if space.distance == 'squared_euclidean':
+            far = tf.math.is_inf(found['distance'])
+            found['distance'] = tf.cond(
+                tf.reduce_any(far),
+                lambda: tf.where(
+                    far, _in_float64(points, assignment.ids, space), found['distance']
+                ),
+                lambda: found['distance'],
+            )
     if 'distances' in emit:
         distances = graph.pairwise_distances(points, space.centroids, **how)
         found['distances'] = _as_feature(distances, space)
     if 'similarity' in emit:
         found['similarity'] = _similarity(points, space, how)
     return {kind: found[kind] for kind in emit}
+
+
+def _in_float64(points, ids, space):
+    """Finite distances `[n]` to the centroids `ids`, whose squares float32 may not hold."""
+    n_clusters = space.centroids.shape[0]
+    nearest = tf.gather(space.centroids, tf.minimum(ids, n_clusters - 1))
+    squares = tf.square(tf.cast(points, tf.float64) - tf.cast(nearest, tf.float64))
+    observed = tf.math.is_finite(squares)
+    # the mean over the observed values, which stands for all columns
+    total = tf.reduce_sum(tf.where(observed, squares, 0.0), axis=1)
+    share = tf.reduce_mean(tf.cast(observed, tf.float64), axis=1)
+    distances = tf.sqrt(tf.math.divide_no_nan(total, share))
+    return tf.cast(tf.minimum(distances, tf.float32.max), tf.float32)
 
 
 def _as_feature(distances, space):
