@@ -1,7 +1,5 @@
 """Lloyd's algorithm against the reference: updates, stop rule, empty clusters, bounds."""
 
-import contextlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -183,14 +181,6 @@ def test_initial_centroids_out_of_all_proportion_are_recovered_from():
 # every way through an iteration; the fits above take whichever they choose
 
 
-@contextlib.contextmanager
-def all_of(contexts):
-    with contextlib.ExitStack() as stack:
-        for context in contexts:
-            stack.enter_context(context())
-        yield
-
-
 @paths.EVERY_FORCE
 @pytest.mark.parametrize('distance', reference.DISTANCES)
 @pytest.mark.parametrize('weighted', [False, True])
@@ -198,7 +188,7 @@ def all_of(contexts):
 def test_every_iteration_is_that_of_the_reference(d, k, weighted, distance, forced):
     points, weights, init = reference.sample(0, n=900, d=d, k=k)
     weights = weights if weighted else None
-    with all_of(forced):
+    with paths.all_of(forced):
         found = reference.assert_followed(points, init, weights, tol=0.0, distance=distance)
     assert found.n_iter > 5
 
@@ -207,7 +197,7 @@ def test_every_iteration_is_that_of_the_reference(d, k, weighted, distance, forc
 @pytest.mark.parametrize('k', [1, 2, 9, 40])
 def test_any_number_of_clusters_is_compared(k, forced):
     points, _, init = reference.sample(3, n=400, d=2, k=k)
-    with all_of(forced):
+    with paths.all_of(forced):
         reference.assert_followed(points, init, tol=1e-4)
 
 
@@ -217,7 +207,7 @@ def test_empty_clusters_are_given_the_farthest_rows_on_every_way(weighted, force
     for seed in range(3):
         points, weights, init = reference.sample(seed, n=300, d=3, k=6)
         init[2:] += np.float32(100) * np.arange(1, 5, dtype=np.float32)[:, np.newaxis]
-        with all_of(forced):
+        with paths.all_of(forced):
             found = reference.assert_followed(points, init, weights if weighted else None)
         assert np.all(found.cluster_weights > 0)
 
@@ -227,7 +217,7 @@ def test_a_cluster_that_loses_nearly_all_its_weight_keeps_an_exact_mean(forced):
     points = np.float32([[0.0], [0.1], [0.45], [1.0], [1.01]])
     weights = np.float32([1e9, 1e-3, 1e-3, 1e9, 1e-3])
     init = np.float32([[0.5], [0.9]])
-    with all_of(forced):
+    with paths.all_of(forced):
         found = graph.fit(points, 2, init=init, weights=weights, tol=0.0)
     wanted = reference.lloyd(points, init, weights, tol=0.0)
     np.testing.assert_allclose(found.centroids, wanted.centroids, atol=1e-6)
@@ -237,7 +227,7 @@ def test_a_cluster_that_loses_nearly_all_its_weight_keeps_an_exact_mean(forced):
 @paths.EVERY_FORCE
 def test_rows_on_their_centroids_leave_no_inertia(forced):
     points = np.repeat(np.random.default_rng(0).normal(size=(5, 3)), 20, axis=0)
-    with all_of(forced):
+    with paths.all_of(forced):
         found = graph.fit(points.astype(np.float32), 5, seed=1)
     assert float(found.inertia) < 1e-9
     np.testing.assert_array_equal(found.cluster_weights, 20)
@@ -250,7 +240,7 @@ def test_sums_carried_along_for_many_iterations_are_those_of_a_fresh_sum(distanc
     points = rng.random((20_000, 5), np.float32) + np.float32(0.2)
     weights = rng.uniform(0.1, 3, size=len(points)).astype(np.float32)
     options = {'init': 'random', 'search': 'none', 'tol': 0.0}
-    with all_of(forced):
+    with paths.all_of(forced):
         found = graph.fit(points, 60, weights=weights, distance=distance, **options)
     assert found.n_iter > 50
     ids = graph.assign(points, found.centroids, distance=distance).ids.numpy()
@@ -267,7 +257,7 @@ def test_many_rows_are_fitted_alike_on_every_way():
     points = np.random.default_rng(2).random((100_000, 3), np.float32)
     fits = {}
     for name in ('every row', 'bounds', 'prepared copy'):
-        with all_of(paths.FORCED[name]):
+        with paths.all_of(paths.FORCED[name]):
             fits[name] = graph.fit(points, 32, init=points[:32], max_iter=15)
     for name in ('bounds', 'prepared copy'):
         found, wanted = fits[name], fits['every row']

@@ -1,7 +1,5 @@
 """Rows with missing values: fits and places by what is observed, or without them."""
 
-import contextlib
-
 import hypothesis
 import numpy as np
 import pytest
@@ -116,9 +114,7 @@ def test_the_arithmetic_for_gaps_gives_whole_rows_the_fit_of_the_other(seed, dis
 @pytest.mark.parametrize('seed', SEEDS)
 def test_every_way_through_a_fit_equals_the_reference(seed, forced):
     points, weights, init = sample(seed, n=700, k=7)
-    with contextlib.ExitStack() as stack:
-        for context in forced:
-            stack.enter_context(context())
+    with paths.all_of(forced):
         assert_equals_reference(points, init, weights, tol=0.0)
         init[1:4] = init[0]  # clusters without rows
         assert_equals_reference(points, init)

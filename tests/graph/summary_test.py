@@ -347,11 +347,11 @@ def test_where_no_cluster_is_left_for_a_row_far_out_its_sum_is_right():
 def test_a_value_far_out_beside_a_gap_is_named():
     points = rows_with((300, 1), 1e15)
     points[300, 0] = points[4, 2] = np.nan
-    with pytest.raises(ValueError, match='column 1 holds 999999986991104 in row 300'):
+    with pytest.raises(ValueError, match=r'column 1 holds 999999986991104.* in row 300'):
         graph.fit(points, 5, missing='partial')
     points[300] = points[301]
     points[299, 3] = 1e15
-    with pytest.raises(ValueError, match='column 3 holds 999999986991104 in row 299'):
+    with pytest.raises(ValueError, match=r'column 3 holds 999999986991104.* in row 299'):
         graph.fit(points, 5, missing='drop')  # row 4 is left out
 
 

@@ -60,13 +60,20 @@ def gaps():
     return _patched(missing, keep=pretend)
 
 
+@contextlib.contextmanager
+def all_of(contexts):
+    """Enters several of the above."""
+    with contextlib.ExitStack() as stack:
+        for context in contexts:
+            stack.enter_context(context())
+        yield
+
+
 def by(*contexts, **settings):
     """Returns graph.fit in those contexts and with those settings."""
 
     def fit(points, k, **options):
-        with contextlib.ExitStack() as stack:
-            for context in contexts:
-                stack.enter_context(context())
+        with all_of(contexts):
             return graph.fit(points, k, **settings, **options)
 
     return fit
@@ -86,25 +93,21 @@ def from_a_sample(points, k, *, weights=None, **options):
     return graph.fit(points, k, weights=weights, init_size=max(k, n_rows // 2), **options)
 
 
-# from given centroids
-SOLVERS = {
-    'every row': by(every_row),
-    'bounds': by(bounds),
-    'small blocks': by(every_row, small_blocks),
-    'bounds in small blocks': by(bounds, small_blocks),
-    'prepared copy': by(prepared_copy),
-    'gaps': by(gaps, every_row, missing='partial'),
-    'gaps with bounds': by(gaps, bounds, prepared_copy, missing='partial'),
-    'gaps in small blocks': by(gaps, bounds, small_blocks, missing='partial'),
-    'passes': by_passes,
-}
-# the contexts that force a solver, for rows with gaps and for other settings
+# what forces a way through Lloyd's algorithm
 FORCED = {
     'every row': [every_row],
     'bounds': [bounds],
     'small blocks': [every_row, small_blocks],
     'bounds in small blocks': [bounds, small_blocks],
     'prepared copy': [prepared_copy],
+}
+# from given centroids
+SOLVERS = {
+    **{name: by(*contexts) for name, contexts in FORCED.items()},
+    'gaps': by(gaps, every_row, missing='partial'),
+    'gaps with bounds': by(gaps, bounds, missing='partial'),
+    'gaps in small blocks': by(gaps, bounds, small_blocks, missing='partial'),
+    'passes': by_passes,
 }
 # from a seeding by name
 SEARCHES = {
