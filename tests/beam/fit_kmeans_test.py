@@ -132,7 +132,7 @@ def with_far_row(far, name='x1'):
     return np.concatenate([*heaps, row]).astype(np.float32)
 
 
-@pytest.mark.parametrize('far', [1e6, 1e8, -1e10, 1e12, 3e13])
+@pytest.mark.parametrize('far', [1e6, 1e8, -1e10, 3e11])
 def test_one_row_far_from_all_others_leaves_these_their_clusters(far, tmp_path):
     rows = with_far_row(far)
     init = rows[[0, 200, 400]]

@@ -26,7 +26,7 @@ def test_scores_are_those_of_all_rows_at_once(distance, missing, spooled, tmp_pa
         points = reference.with_gaps(points, 0)
     settings = arguments.settings(
         'rows', ('a', 'b', 'c'), 3,
-        init='k-means++', n_init=1, max_iter=9, tol=1e-4, seed=0, distance=distance,
+        init='k-means++', search='none', n_init=1, max_iter=9, tol=1e-4, seed=0, distance=distance,
         standardize=True, missing=missing, sample_size=None, passes=1, passes_name='passes',
     )  # fmt: skip
 

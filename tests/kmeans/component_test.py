@@ -152,7 +152,7 @@ def test_a_wrong_argument_is_refused_by_name_when_the_pipeline_is_built(name, va
 
 
 def test_what_beam_cannot_do_is_refused_when_the_pipeline_is_built():
-    message = "engine='beam' goes with solver='auto' or 'lloyd', not 'minib"
+    message = "engine='beam' goes with solver='auto' or 'lloyd', not 'streaming'"
     with pytest.raises(ValueError, match=message):
         make(engine='beam', solver='streaming')
 

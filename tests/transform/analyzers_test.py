@@ -189,7 +189,11 @@ POINTS = tf.zeros([4, 2])
         ({'init': [[1, 2]]}, ValueError, r'init must have shape \(3, 2\).* not \(1, 2\)'),
         ({'init': [[1, 2]] * 2 + [[np.nan, 1]]}, ValueError, 'init must hold finite numbers'),
         ({'init': [['a']]}, TypeError, 'init cannot be read as an array of numbers'),
-        ({'init': [[1, 2]] * 3, 'n_init': 2}, ValueError, 'n_init must be 1 or None .* not 2'),
+        (
+            {'init': [[1, 2]] * 3, 'n_init': 2},
+            ValueError,
+            'n_init must be 1 when init is an array, not 2',
+        ),
         ({'weights': tf.zeros([4, 2])}, ValueError, r'weights must have shape \[batch\]'),
         ({'weights': tf.constant(['a'])}, TypeError, "'weights' must be a tensor of numbers"),
         ({'x': tf.zeros([4, 2, 2])}, ValueError, r"'x' must have shape .* not \(4, 2, 2\)"),

@@ -9,13 +9,14 @@ import numpy as np
 from tfx_kmeans import artifacts, graph
 from tfx_kmeans import moments as moments_lib
 from tfx_kmeans.beam import sampling
+from tfx_kmeans.graph import summary
 
 _NEEDS_COMPLETE = (
     "with missing='partial' the sample is drawn from rows without them; "
     "KMeans(engine='tensorflow') and graph.fit take others, too"
 )
 # the largest deviation of a row, over the usual one: sums over the others are right up to it
-_FARTHEST = 2.0**46
+_FARTHEST = summary.FARTHEST  # one limit, whichever engine fits
 # a standard deviation over the usual deviation: up to it, standardised rows are some 2^8 units of
 # float32 apart
 _WIDEST_SCALE = 2.0**16

@@ -81,8 +81,9 @@ def _assign(static, points, centroids):
     space = Space(points, centroids, *static)
 
     def step(start, stop):
-        block = space.rows(space.points[start:stop])
-        ids = nearest(block, space.targets)
+        points = space.points[start:stop]
+        block = space.rows(points)
+        ids = space.nearest(points, block)
         squares = distances.to_own(block, tf.gather(space.targets.centroids, ids))
         assignable = space.assignable(start, stop)
         ids = tf.where(assignable, tf.cast(ids, tf.int64), space.n_clusters)
@@ -165,6 +166,7 @@ class Space:
 
     Attributes:
         points: `[n, d]`.
+        centroids: `[k, d]`.
         targets: distances.Targets.
         n_clusters: int64 scalar tensor.
     """
@@ -177,7 +179,7 @@ class Space:
         if missing == 'error':
             points = missing_lib.refuse(points)
         centroids = arguments.as_centroids(centroids, None, points, 'centroids')
-        self.points = points
+        self.points, self.centroids = points, centroids
         self._partial, self._cosine = missing == 'partial', distance == 'cosine'
         self._known = _are_finite(centroids)
         if self._cosine:
@@ -196,6 +198,35 @@ class Space:
         """Returns points `[b, d]` as a rows_lib.Block."""
         prepared = self._coordinates.prepare(points)
         return rows_lib.Rows(prepared, None, self._partial).block(0, blocks.row_count(points))
+
+    def nearest(self, points, block, relative=None):
+        """Ids int32 `[b]` of the nearest centroids, the same in whatever block a row comes.
+
+        A matrix product may round by the shape of the matrices. So where two centroids are as near
+        as float32 can tell, they are compared in float64, column after column, and as they were
+        given: centring may round, too.
+
+        Args:
+            points: `[b, d]`.
+            block: what `rows` made of them.
+            relative: distances.relative of them, where it is known.
+        """
+        if relative is None:
+            relative = distances.relative(block, self.targets)
+        ids = tf.argmin(relative, axis=1, output_type=tf.int32)
+        farthest = tf.reduce_max(tf.reduce_sum(tf.square(self.targets.centroids), axis=1))
+        error = distances.ROUNDING * (block.squares() + farthest)
+        limit = tf.reduce_min(relative, axis=1) + error
+        near = tf.cast(relative <= limit[:, tf.newaxis], tf.int32)
+        doubtful = tf.where(tf.reduce_sum(near, axis=1) > 1)
+        given = (block.values, self.targets.centroids) if self._cosine else (points, self.centroids)
+
+        def decide():
+            rows = tf.gather(given[0], doubtful[:, 0])
+            exact = _nearest_in_float64(rows, given[1])
+            return tf.tensor_scatter_nd_update(ids, doubtful, exact)
+
+        return tf.cond(tf.size(doubtful) > 0, decide, lambda: ids)
 
     def assignable(self, start, stop):
         """Which of the points `[start, stop)` can belong to a cluster, bool; see Assignment."""
@@ -240,40 +271,19 @@ def _are_finite(centroids):
     return finite
 
 
-def nearest(block, targets, relative=None):
-    """Ids int32 `[b]` of the nearest centroids, the same in whatever block a row comes.
+def _nearest_in_float64(points, centroids):
+    """Ids int32 `[b]` by differences column after column; ties go to the lowest.
 
-    A matrix product may round by the shape of the matrices. So where two centroids are as near as
-    float32 can tell, they are compared in float64, column after column.
+    NaN says that a value is missing: a rescaling would not change which centroid is the nearest.
     """
-    if relative is None:
-        relative = distances.relative(block, targets)
-    ids = tf.argmin(relative, axis=1, output_type=tf.int32)
-    farthest = tf.reduce_max(tf.reduce_sum(tf.square(targets.centroids), axis=1))
-    error = distances.ROUNDING * (block.squares() + farthest)
-    limit = tf.reduce_min(relative, axis=1) + error
-    near = tf.cast(relative <= limit[:, tf.newaxis], tf.int32)
-    doubtful = tf.where(tf.reduce_sum(near, axis=1) > 1)
-
-    def decide():
-        exact = _nearest_in_float64(block.take(doubtful[:, 0]), targets.centroids)
-        return tf.tensor_scatter_nd_update(ids, doubtful, exact)
-
-    return tf.cond(tf.size(doubtful) > 0, decide, lambda: ids)
-
-
-def _nearest_in_float64(block, centroids):
-    """Ids int32 `[b]` by the differences over the observed values; ties go to the lowest."""
 
     def step(column, total):
-        values = tf.cast(block.values[:, column], tf.float64)
-        targets = tf.cast(centroids[:, column], tf.float64)
-        offsets = values[:, tf.newaxis] - targets
-        if block.observed is not None:
-            offsets *= tf.cast(block.observed[:, column, tf.newaxis], tf.float64)
+        values = tf.cast(points[:, column], tf.float64)
+        offsets = values[:, tf.newaxis] - tf.cast(centroids[:, column], tf.float64)
+        offsets = tf.where(tf.math.is_nan(offsets), tf.zeros_like(offsets), offsets)
         return column + 1, total + tf.square(offsets)
 
-    shape = [tf.shape(block.values)[0], tf.shape(centroids)[0]]
+    shape = [tf.shape(points)[0], tf.shape(centroids)[0]]
     width = tf.shape(centroids)[1]
     loop = (0, tf.zeros(shape, tf.float64))
     shapes = (tf.TensorShape([]), tf.TensorShape([None, None]))

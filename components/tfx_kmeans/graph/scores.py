@@ -264,7 +264,7 @@ class _Part:
         self.unit = self._space.distance_unit()
 
     def block(self, start, stop):
-        """Returns a rows_lib.Block, weights float64 `[b]`, and the weight of unassigned rows.
+        """Returns points, a rows_lib.Block of them, weights float64, and that of unassigned rows.
 
         The latter weigh 0 among the others.
         """
@@ -276,15 +276,15 @@ class _Part:
         points = tf.where(assignable[:, tf.newaxis], points, tf.ones([], points.dtype))
         unassigned = tf.reduce_sum(tf.where(assignable, tf.zeros([], tf.float64), weights))
         weights = tf.where(assignable, weights, tf.zeros([], tf.float64))
-        return self._space.rows(points), weights, unassigned
+        return points, self._space.rows(points), weights, unassigned
 
-    def two_nearest(self, block):
+    def two_nearest(self, points, block):
         """Ids int32 `[b]` of the nearest and of the second nearest centroid.
 
         Of a single centroid both are its own.
         """
         relative = distances.relative(block, self._space.targets)
-        nearest = assignment.nearest(block, self._space.targets, relative)
+        nearest = self._space.nearest(points, block, relative)
         n_clusters = blocks.row_count(self._centroids)
         own = tf.one_hot(nearest, n_clusters, on_value=True, off_value=False)
         others = tf.where(own, math.inf, relative)
@@ -308,8 +308,8 @@ def _place(static, rows, centroids):
     n_clusters, width = blocks.row_count(centroids), centroids.shape[1]
 
     def step(start, stop, *totals):
-        block, weights, unassigned = part.block(start, stop)
-        ids, others = part.two_nearest(block)
+        points, block, weights, unassigned = part.block(start, stop)
+        ids, others = part.two_nearest(points, block)
         squares, apart = part.squares(block, ids), part.squares(block, others)
         if static[0] == 'squared_euclidean':
             silhouettes = _silhouettes(tf.sqrt(squares), tf.sqrt(apart))
@@ -345,8 +345,8 @@ def _measure(static, rows, centroids, means):
     n_clusters = blocks.row_count(centroids)
 
     def step(start, stop, apart, total):
-        block, weights, _ = part.block(start, stop)
-        ids, _ = part.two_nearest(block)
+        points, block, weights, _ = part.block(start, stop)
+        ids, _ = part.two_nearest(points, block)
         squares = part.squares(block, ids, means)
         weighted = weights * tf.sqrt(squares)
         return [
