@@ -17,9 +17,12 @@ METHODS = ('breathing', 'none')
 
 _MOST_ADDED = 5  # as in the paper, or for many clusters
 _CLUSTERS_PER_ADDED = 20
-_STEPS = 4  # of Lloyd's algorithm after centroids came or went
-_LEAST_GAIN = 1e-3  # of the inertia, in a cycle
-_MOST_CYCLES = 12
+_STEPS = 3  # of Lloyd's algorithm after centroids came or went
+_LEAST_GAIN = 1e-3  # of the inertia; a cycle that gains less has failed
+_MOST_CYCLES = 20
+_CHEAP = (
+    1 << 20
+)  # distances of a pass: up to so many, a cycle is tried twice before fewer are added
 
 
 class _Breath(typing.NamedTuple):
@@ -56,17 +59,23 @@ def improve(rows, centroids, seeds, cosine=False):
     active = tf.range(n_clusters + added) < n_clusters
     best = _settle(rows, lloyd.begin(rows, padded, active, cosine), active, cosine)
 
-    def body(cycle, added, best):
+    fewer = max(1, added // _MOST_ADDED)
+    tries = tf.where(rows.count * n_clusters <= _CHEAP, 2, 1)
+
+    def body(cycle, added, failed, best):
         draws = tf.random.experimental.stateless_fold_in(seeds, cycle)
         breath = _breathe_out(rows, _breathe_in(rows, best, added, draws, cosine), added, cosine)
         gained = breath.inertia < best.inertia * (1.0 - _LEAST_GAIN)
         best = tf.cond(breath.inertia < best.inertia, lambda: breath, lambda: best)
-        return cycle + 1, tf.where(gained, added, added // 2), best
+        failed = tf.where(gained, 0, failed + 1)
+        given_up = failed >= tries
+        added = tf.where(given_up, added - fewer, added)
+        return cycle + 1, added, tf.where(given_up, 0, failed), best
 
-    _, _, best = tf.while_loop(
-        lambda cycle, added, _: tf.logical_and(added > 0, cycle < _MOST_CYCLES),
+    *_, best = tf.while_loop(
+        lambda cycle, added, *_: tf.logical_and(added > 0, cycle < _MOST_CYCLES),
         body,
-        (tf.constant(0), tf.constant(added), best),
+        (tf.constant(0), tf.constant(added), tf.constant(0), best),
     )
     return tf.ensure_shape(tf.boolean_mask(best.centroids, best.active), centroids.shape)
 

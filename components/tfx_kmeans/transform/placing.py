@@ -57,7 +57,10 @@ def place(points, space, emit):
             (1 - cos) divided by the temperature, negated.
     """
     if space.mean is not None:
-        points = (points - space.mean) / space.scale
+        # in float64: TensorFlow divides by a constant by its reciprocal, which it rounds otherwise in
+        # a graph than eagerly, and rows midway between two centroids would tell
+        apart = tf.cast(points - space.mean, tf.float64)
+        points = tf.cast(apart / tf.cast(space.scale, tf.float64), tf.float32)
     found, how = {}, {'distance': space.distance, 'missing': space.missing}
     if {'id', 'distance'} & set(emit):
         assignment = graph.assign(points, space.centroids, **how)
