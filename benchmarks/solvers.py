@@ -155,14 +155,14 @@ def measure_growth():
 
 
 def with_minibatches(rows, k):
-    """graph.fit_minibatch; the inertia is that of all rows."""
+    """graph.fit_dataset; the inertia is that of all rows."""
     dataset = tf.data.Dataset.range(0, len(rows), BATCH).map(
         lambda start: tf.ensure_shape(
             tf.numpy_function(lambda at: np.array(rows[at : at + BATCH]), [start], tf.float32),
             [None, rows.shape[1]],
         )
     )
-    return float(graph.fit_minibatch(dataset, k, batch_size=BATCH).inertia)
+    return float(graph.fit_dataset(dataset, k, batch_size=BATCH).inertia)
 
 
 def with_scikit_learn(rows, k):
@@ -177,7 +177,7 @@ def with_lloyd(rows, k):
 
 
 STREAMING = {
-    'fit_minibatch': with_minibatches,
+    'fit_dataset': with_minibatches,
     'MiniBatchKMeans of scikit-learn': with_scikit_learn,
     'graph.fit': with_lloyd,
 }
