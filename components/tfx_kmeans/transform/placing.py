@@ -57,8 +57,8 @@ def place(points, space, emit):
             (1 - cos) divided by the temperature, negated.
     """
     if space.mean is not None:
-        # in float64: a graph multiplies by the rounded reciprocal of a constant, which would move rows
-        # midway between two centroids
+        # in float64: a graph multiplies by the rounded reciprocal of a constant, which would move
+        # rows midway between two centroids
         apart = tf.cast(points - space.mean, tf.float64)
         points = tf.cast(apart / tf.cast(space.scale, tf.float64), tf.float32)
     found, how = {}, {'distance': space.distance, 'missing': space.missing}
