@@ -92,7 +92,7 @@ dist: line venv
 bench: line $(BENCH_VENV)/.complete
 	@$(BENCH_VENV)/bin/python -W ignore benchmarks/fit.py
 	@$(BENCH_VENV)/bin/python -W ignore benchmarks/optima.py
-	@$(BENCH_VENV)/bin/python -W ignore benchmarks/solvers.py
+	@$(BENCH_VENV)/bin/python -W ignore benchmarks/streaming.py
 
 # without Java or Maven it says so, and leaves Flink out
 bench-beam: line venv

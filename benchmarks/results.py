@@ -10,9 +10,7 @@ PATH = pathlib.Path(__file__).with_name('RESULTS.md')
 PARTS = (
     'graph.fit beside other libraries',
     'Optima',
-    'Seeding',
-    'Growth',
-    'Mini-batches',
+    'Streaming',
     'Passes on Beam',
 )
 
