@@ -116,7 +116,8 @@ def measure():
 def fit_file(library, k, path):
     """Seconds, inertia, and peak memory in megabytes above that before."""
     rows = np.load(path, mmap_mode='r')
-    base = processes.forget_peak()
+    processes.forget_peak()
+    base = processes.peak_megabytes()
     started = time.monotonic()
     inertia = LIBRARIES[library](rows, int(k))
     return time.monotonic() - started, inertia, processes.peak_megabytes() - base
