@@ -5,7 +5,7 @@ import pytest
 from absl import logging
 
 from support import building
-from tfx_kmeans.kmeans import engines, records
+from tfx_kmeans.kmeans import engines, splits
 from tfx_kmeans.kmeans.settings import Settings
 
 SETTINGS = Settings(n_clusters=3)
@@ -52,7 +52,7 @@ def test_few_rows_of_large_files_are_not_many(tmp_path):
     rng = np.random.default_rng(0)
     data = {'train': [rng.bytes(10**5) for _ in range(100)]}
     examples = building.write_examples(tmp_path / 'examples', data)
-    estimated = records.estimate_count(records.files(examples, 'train'))
+    estimated = splits.estimate_count(splits.files(examples, 'train'))
     assert 80 <= estimated <= 120
 
 

@@ -12,7 +12,7 @@ from tfx.dsl.io import fileio
 from tfx_kmeans import artifacts, files
 from tfx_kmeans.beam import arguments, assigning, fit_kmeans, fit_rows, metrics, quality, scoring
 from tfx_kmeans.beam import fitting as fitting_lib
-from tfx_kmeans.kmeans import beam_errors, beam_reading, choosing, keeping, records
+from tfx_kmeans.kmeans import beam_errors, beam_reading, choosing, keeping, splits
 
 _CLUSTERING, _PASSES = 'clustering', 'passes.json'
 
@@ -42,7 +42,7 @@ def fit(make_pipeline, examples, columns, schema, parameters, directory, previou
     fits = _fits(columns, parameters, previous)
     for split in filter(None, (parameters.train_split, parameters.eval_split)):
         for artifact in examples:
-            if not records.files(artifact, split):
+            if not splits.files(artifact, split):
                 raise ValueError(f'split {split!r} has no rows to use: no files at {artifact.uri}')
     try:
         with make_pipeline() as pipeline:

@@ -9,7 +9,8 @@ from tfx.proto import example_gen_pb2
 from tfx_bsl.coders import example_coder
 from tfx_bsl.tfxio import parquet_tfxio
 
-from tfx_kmeans.kmeans import records
+from tfx_kmeans import records
+from tfx_kmeans.kmeans import splits
 
 _BATCH_ROWS = 4096
 _TELEMETRY = ['tfx_kmeans', 'KMeans']
@@ -88,7 +89,7 @@ def _source(artifact, split, columns, schema):
         )
     needed = schema_pb2.Schema()
     needed.feature.extend(f for f in schema.feature if f.name in columns.feature_spec)
-    return _ReadExamples(records.files(artifact, split), needed, columns.feature_spec)
+    return _ReadExamples(splits.files(artifact, split), needed, columns.feature_spec)
 
 
 class _ReadExamples(beam.PTransform):

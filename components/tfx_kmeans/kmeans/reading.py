@@ -12,7 +12,8 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from tfx_kmeans import defects as defects_lib
-from tfx_kmeans.kmeans import ordering, records, spooling, standardizing
+from tfx_kmeans import records
+from tfx_kmeans.kmeans import ordering, splits, spooling, standardizing
 from tfx_kmeans.transform import features as features_lib
 
 _BATCH_ROWS = 8192
@@ -253,7 +254,7 @@ def _files(examples, split):
                 f'examples at {artifact.uri} are {payload} in {file_format} files; KMeans reads '
                 'tf.Example in gzip TFRecord files'
             )
-        files += records.files(artifact, split)
+        files += splits.files(artifact, split)
     return sorted(files)
 
 
