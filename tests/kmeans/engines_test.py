@@ -9,7 +9,7 @@ from tfx_kmeans.kmeans import engines, splits
 from tfx_kmeans.kmeans.settings import Settings
 
 SETTINGS = Settings(n_clusters=3)
-WIDTH = 10_000  # of which 2,500 rows are more than 100 MB
+WIDTH = 10_000  # of which 1,250 rows are more than 100 MB
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_what_takes_more_memory_is_for_beam(tmp_path, caplog, missing, shards):
     examples = write_many(tmp_path, shards)
     chosen, told = choose(examples, caplog, memory_budget=10**8, missing=missing)
     assert chosen == 'beam'
-    assert 'about 3000 rows x 10000 columns, takes about 0.12 GB of memory, above' in told
+    assert 'about 3000 rows x 10000 columns, takes about 0.24 GB of memory, above' in told
 
 
 def test_few_rows_of_large_files_are_not_many(tmp_path):

@@ -18,6 +18,8 @@ from tfx_kmeans.transform import features as features_lib
 
 _BATCH_ROWS = 8192
 _BLOCK_ROWS = 65536
+# the matrix, and the centred one that is fitted
+_FIT_BYTES_PER_VALUE = 8
 _FIT_BYTES_PER_ROW = 64  # bounds, ids and the like, and the order the rows are put in
 _PARALLEL_FILES = 4
 _SECONDS_BETWEEN_LOGS = 10.0
@@ -171,8 +173,11 @@ def read(examples, split, columns, missing, memory_budget=None):
 
 
 def memory_of_fit(n_rows, n_columns):
-    """Bytes that an exact fit to a matrix `[n_rows, n_columns]` takes, about: the matrix counts."""
-    return n_rows * (n_columns * 4 + _FIT_BYTES_PER_ROW)
+    """Bytes that an exact fit to a matrix `[n_rows, n_columns]` takes, about: the matrix counts.
+
+    Under the cosine distance it takes a few more while rows are brought to length 1.
+    """
+    return n_rows * (n_columns * _FIT_BYTES_PER_VALUE + _FIT_BYTES_PER_ROW)
 
 
 class _Gathered:
