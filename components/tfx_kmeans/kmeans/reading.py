@@ -152,16 +152,8 @@ def read(examples, split, columns, missing, memory_budget=None):
         missing, f'split {split!r}', columns.name_of_column, f'weight_feature {columns.weight!r}'
     )
     rows = gathered.finish(defects.left_out)
-    if not rows.shape[0] and n_read > defects.left_out:
-        raise ValueError(
-            f'split {split!r}, weight_feature {columns.weight!r}: weights: none is above 0 in '
-            f'{n_read} rows, {defects.left_out} of which have missing values'
-        )
     if not rows.shape[0]:
-        raise ValueError(
-            f'split {split!r} has no rows to use: {len(files)} files, {defects.left_out} rows with '
-            'missing values'
-        )
+        raise splits.unusable(split, columns.weight, len(files), n_read, defects.left_out)
     logging.info(
         'Read split %r: %d rows x %d columns in %.1f s, %d rows left out for missing values',
         split,

@@ -1,4 +1,4 @@
-"""The files of a split of Examples, and about how many rows are in them."""
+"""A split of Examples: its files, about how many rows are in them, and that there are none."""
 
 import os
 import struct
@@ -32,6 +32,29 @@ def estimate_count(paths):
         n_records += found
         n_bytes += taken
     return -(-size * n_records // max(n_bytes, 1))
+
+
+def unusable(split, weight_feature, n_files, n_rows, left_out):
+    """Returns the exception to raise for a split without a row to use.
+
+    Args:
+        split: str.
+        weight_feature: str, or None.
+        n_files: int, of the split.
+        n_rows: int, of all of them.
+        left_out: int, of the rows with missing values; those of weight 0 do not count here.
+
+    Returns:
+        ValueError.
+    """
+    if n_rows > left_out:
+        return ValueError(
+            f'split {split!r}, weight_feature {weight_feature!r}: weights: none is above 0 in '
+            f'{n_rows} rows, {left_out} of which have missing values'
+        )
+    return ValueError(
+        f'split {split!r} has no rows to use: {n_files} files, {left_out} rows with missing values'
+    )
 
 
 def _begin(content):
