@@ -15,6 +15,8 @@ import time
 import processes
 import synthetic_examples
 
+from tfx_kmeans.kmeans import reading
+
 
 def main():
     """Parses the arguments, measures, prints."""
@@ -36,11 +38,13 @@ def main():
         synthetic_examples.run(*large, root / 'large_output', **options)
         seconds = time.monotonic() - started
         matrix = arguments.rows * arguments.features * 4 / 1e6
+        estimate = reading.memory_of_fit(arguments.rows, arguments.features) / 1e6
         above = processes.peak_megabytes() - base
         print(f'rows x features        {arguments.rows} x {arguments.features}')
         print(f'matrix                 {matrix:.0f} MB')
         print(f'base of the process    {base:.0f} MB')
         print(f'peak above the base    {above:.0f} MB = {above / matrix:.2f} x the matrix')
+        print(f'estimate of the fit    {estimate:.0f} MB')
         print(f'whole executor         {seconds:.1f} s, {synthetic_examples.N_CLUSTERS} clusters')
 
 

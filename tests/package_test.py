@@ -20,6 +20,7 @@ LAYERS = [
     'graph',
     'foreign',
     'files',
+    'records',
     'payloads',
     'artifacts',
     'evaluation',

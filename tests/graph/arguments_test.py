@@ -91,6 +91,21 @@ def test_fit_refuses(arguments, error, message):
         graph.fit(**{'points': ROWS, 'n_clusters': 5, **arguments})
 
 
+FITS = {
+    'fit': graph.fit,
+    'fit_dataset': lambda x, k: graph.fit_dataset(tf.data.Dataset.from_tensors(x), k),
+    'fit_callable': lambda x, k: graph.fit_callable(x, k, lambda points, n_clusters: points),
+}
+
+
+@pytest.mark.parametrize('name', FITS)
+@pytest.mark.parametrize('n_clusters', [10**12, 2**31 - 1])
+def test_more_clusters_than_ids_can_count_are_refused_by_every_fit(name, n_clusters):
+    message = f'n_clusters must be at most 2147483646, not {n_clusters}'
+    with pytest.raises(ValueError, match=message):
+        FITS[name](ROWS, n_clusters)
+
+
 @pytest.mark.parametrize('function', [graph.assign, graph.pairwise_distances, graph.soft_assign])
 @pytest.mark.parametrize(
     ('arguments', 'error', 'message'),

@@ -69,21 +69,47 @@ def test_two_worker_processes_and_other_shards_give_the_same(
     assert_same(found, one_process)
 
 
-def test_parquet_is_read_and_no_pass_may_be_needed(transformed, one_process, tmp_path, caplog):
-    logging.get_absl_logger().propagate = True
+def write_parquet(directory, transformed):
+    """The transformed examples as Parquet files, an artifact."""
     examples, graph_artifact = transformed.values()
-    copy = building.write_examples(tmp_path / 'examples', dict.fromkeys(building.SIZES, ()))
+    copy = building.write_examples(directory, dict.fromkeys(building.SIZES, ()))
     copy.set_string_custom_property('payload_format', 'FORMAT_PARQUET')
     for split in building.SIZES:
         data = building.parse_examples(examples, split, graph_artifact)
         table = pa.table({name: data[name] for name in ('x', 'y', 'weight')})
-        (path,) = (tmp_path / 'examples' / f'Split-{split}').iterdir()
+        (path,) = (directory / f'Split-{split}').iterdir()
         path.unlink()
         parquet.write_table(table, path.with_suffix('.parquet'), row_group_size=300)
+    return copy
+
+
+def test_parquet_is_read_and_no_pass_may_be_needed(transformed, one_process, tmp_path, caplog):
+    logging.get_absl_logger().propagate = True
+    examples = write_parquet(tmp_path / 'examples', transformed)
     with caplog.at_level('WARNING'):
-        found = fit(tmp_path / 'out', copy, graph_artifact, max_passes=0)
+        found = fit(tmp_path / 'out', examples, transformed['transform_graph'], max_passes=0)
     assert_same(found, one_process, rel=1e-5)
     assert 'ended by max_passes=0 before it converged' in caplog.text
+
+
+PARQUET_DAMAGE = {
+    'of 0 bytes': lambda path: path.write_bytes(b''),
+    'cut short': lambda path: os.truncate(path, path.stat().st_size // 2),
+    'no Parquet': lambda path: path.write_bytes(b'a,b\n1,2\n' * 99),
+    'a page header of zeros': lambda path: path.write_bytes(
+        path.read_bytes()[:4] + bytes(200) + path.read_bytes()[204:]
+    ),
+}
+
+
+@pytest.mark.parametrize('name', PARQUET_DAMAGE)
+def test_a_parquet_file_that_cannot_be_read_is_refused_by_its_name(name, transformed, tmp_path):
+    examples = write_parquet(tmp_path / 'examples', transformed)
+    (path,) = (tmp_path / 'examples' / 'Split-train').iterdir()
+    PARQUET_DAMAGE[name](path)
+    with pytest.raises(ValueError, match=f'^{path} cannot be read as Parquet: '):
+        fit(tmp_path / 'out', examples, transformed['transform_graph'])
+    assert not (tmp_path / 'out' / 'centroids' / 'clustering.json').exists()
 
 
 def test_standardised_clusters_and_progress(transformed, tmp_path, caplog):

@@ -5,11 +5,11 @@ import pytest
 from absl import logging
 
 from support import building
-from tfx_kmeans.kmeans import engines, records
+from tfx_kmeans.kmeans import engines, splits
 from tfx_kmeans.kmeans.settings import Settings
 
 SETTINGS = Settings(n_clusters=3)
-WIDTH = 10_000  # of which 2,500 rows are more than 100 MB
+WIDTH = 10_000  # of which 1,250 rows are more than 100 MB
 
 
 @pytest.fixture
@@ -45,14 +45,14 @@ def test_what_takes_more_memory_is_for_beam(tmp_path, caplog, missing, shards):
     examples = write_many(tmp_path, shards)
     chosen, told = choose(examples, caplog, memory_budget=10**8, missing=missing)
     assert chosen == 'beam'
-    assert 'about 3000 rows x 10000 columns, takes about 0.12 GB of memory, above' in told
+    assert 'about 3000 rows x 10000 columns, takes about 0.24 GB of memory, above' in told
 
 
 def test_few_rows_of_large_files_are_not_many(tmp_path):
     rng = np.random.default_rng(0)
     data = {'train': [rng.bytes(10**5) for _ in range(100)]}
     examples = building.write_examples(tmp_path / 'examples', data)
-    estimated = records.estimate_count(records.files(examples, 'train'))
+    estimated = splits.estimate_count(splits.files(examples, 'train'))
     assert 80 <= estimated <= 120
 
 

@@ -379,6 +379,42 @@ def test_weights_that_are_all_zero_are_refused(transformed, tmp_path, standardiz
     assert not (tmp_path / 'out').exists()
 
 
+UNUSABLE = {
+    'weights of 0': (
+        [write_row(x=x, weight=0.0) for x in range(7)] + [write_row(x=np.nan, weight=1.0)] * 2,
+        "split 'eval', weight_feature 'weight': weights: none is above 0 in 9 rows, 2 of which "
+        'have missing values',
+    ),
+    'missing values': (
+        [write_row(x=np.nan, weight=weight) for weight in range(7)],
+        "split 'eval', weight_feature 'weight': weights: none is above 0 in 7 rows, 6 of which "
+        'have missing values',
+    ),
+    'missing values of weight 1': (
+        [write_row(x=np.nan, weight=1.0)] * 7,
+        "split 'eval' has no rows to use: 1 files, 7 rows with missing values",
+    ),
+    'no rows': ([], "split 'eval' has no rows to use: 1 files, 0 rows with missing values"),
+}
+
+
+@pytest.mark.parametrize('missing', ['drop', 'partial'])
+@pytest.mark.parametrize('engine', ['tensorflow', 'beam'])
+@pytest.mark.parametrize('name', UNUSABLE)
+def test_an_eval_split_without_a_row_to_use_is_refused_alike_by_both_engines(
+    transformed, tmp_path, name, engine, missing
+):
+    rows, message = UNUSABLE[name]
+    sound = [write_row(x=x, weight=1.0) for x in range(50)]
+    examples = write_examples(tmp_path / 'examples', {'train': sound, 'eval': rows})
+    with pytest.raises(ValueError, match=f'^{message}$'):
+        run_kmeans(
+            tmp_path / 'out', examples, transformed['transform_graph'], engine=engine,
+            features='["x"]', weight_feature='weight', missing=missing,
+        )  # fmt: skip
+    assert not (tmp_path / 'out' / 'centroids' / 'clustering.json').exists()
+
+
 def test_values_too_large_to_measure_leave_nothing_behind(transformed, tmp_path):
     rows = [write_row(x=(x - 25) * 1e37) for x in range(50)]
     examples = write_examples(tmp_path / 'examples', {'train': rows, 'eval': rows})

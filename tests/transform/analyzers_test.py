@@ -175,6 +175,7 @@ POINTS = tf.zeros([4, 2])
     [
         ({'n_clusters': 0}, ValueError, 'n_clusters must be at least 1, not 0'),
         ({'n_clusters': 2.5}, TypeError, 'n_clusters must be an integer, not 2.5'),
+        ({'n_clusters': 10**12}, ValueError, 'n_clusters must be at most 2147483646, not 10'),
         ({'n_init': 0}, ValueError, 'n_init must be at least 1, not 0'),
         ({'max_iter': 0}, ValueError, 'max_iter must be at least 1'),
         ({'tol': -1}, ValueError, 'tol must be finite and >= 0, not -1'),

@@ -8,7 +8,6 @@ from tfx_kmeans.graph import arguments
 
 _LEAST_SAMPLE = 20_000
 _SAMPLE_PER_CLUSTER = 100
-_MOST_CLUSTERS = 2**31 - 2  # ids are int32, and n_clusters is one
 
 
 def settings(
@@ -55,7 +54,7 @@ def settings(
         TypeError: an argument is of the wrong type.
         ValueError: an argument is out of range.
     """
-    check_n_clusters('n_clusters', n_clusters)
+    arguments.check_n_clusters('n_clusters', n_clusters)
     arguments.check_search('search', search)
     arguments.check_integer('n_init', n_init, at_least=1)
     arguments.check_integer('max_iter', max_iter, at_least=1)
@@ -88,13 +87,6 @@ def settings(
         sample_size=int(sample_size),
         refinement_passes=int(passes),
     )
-
-
-def check_n_clusters(name, value):
-    """Raises TypeError or ValueError unless `value` is a number of clusters that ids can count."""
-    arguments.check_integer(name, value, at_least=1)
-    if value > _MOST_CLUSTERS:
-        raise ValueError(f'{name} must be at most {_MOST_CLUSTERS}, not {value}')
 
 
 def as_rows(values, width):

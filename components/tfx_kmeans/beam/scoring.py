@@ -19,16 +19,17 @@ class Score:
         weight: float, of the rows that can be placed.
         inertia: float, weighted sum of their squared distances (1 - cos).
         defects: defects.Defects of all rows.
+        n_rows: int, all rows.
     """
 
     weight: float
     inertia: float
     defects: defects_lib.Defects
+    n_rows: int
 
     def __add__(self, other):
-        return Score(
-            self.weight + other.weight, self.inertia + other.inertia, self.defects + other.defects
-        )
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Score(*(mine + theirs for mine, theirs in pairs))
 
 
 class ScoreClustering(beam.PTransform):
@@ -51,12 +52,12 @@ class ScoreClustering(beam.PTransform):
 def _score(batch, clustering):
     rows, *weights = batch
     defects = defects_lib.Defects.none(rows.shape[1])
-    defects.usable_rows(rows, *weights)
+    defects.usable_rows(rows, *weights, partial=clustering.missing == 'partial')
     _, distances = assigning.place(rows, clustering)
     weights = weights[0].astype(np.float64) if weights else np.ones(len(rows))
     weights = np.where(np.isnan(distances), 0.0, weights)
     inertia = float(np.nan_to_num(distances).astype(np.float64) @ weights)
-    return Score(float(weights.sum()), inertia, defects)
+    return Score(float(weights.sum()), inertia, defects, len(rows))
 
 
 def _add(scores):

@@ -8,11 +8,11 @@ import sys
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import message
 from tfx.dsl.io import fileio
 
-from tfx_kmeans import artifacts, files
+from tfx_kmeans import artifacts, files, records
 from tfx_kmeans.cli import main, tables
-from tfx_kmeans.cli import records as records_lib
 from tfx_kmeans.transform import features as features_lib
 
 _BATCH_ROWS = 8192
@@ -83,7 +83,7 @@ def read_tfrecord(path, clustering):
             is not there, not numeric, or has another number of values.
     """
     spec, start = None, 0
-    for serialized in records_lib.batches(path, _BATCH_ROWS):
+    for serialized in records.batches(path, _BATCH_ROWS):
         spec = spec or _spec(serialized.numpy(), clustering.feature_names, path)
         parsed = _parse(serialized, spec, path, start)
         widths = zip(clustering.feature_names, clustering.feature_widths, strict=True)
@@ -162,7 +162,7 @@ def _spec(serialized, names, path):
     """Returns the parsing spec of features by the types that they have in some records."""
     types, seen = {}, set()
     for number, record in enumerate(serialized):
-        features = records_lib.example(record, path, number).features.feature
+        features = _example(record, path, number).features.feature
         seen.update(features)
         for name in set(names) & set(features) - set(types):
             kind = features[name].WhichOneof('kind')
@@ -185,8 +185,16 @@ def _parse(serialized, spec, path, start):
         return tf.io.parse_example(serialized, spec)
     except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # TensorFlow quotes the record
         for number, record in enumerate(serialized.numpy(), start):
-            records_lib.example(record, path, number)
+            _example(record, path, number)
         raise
+
+
+def _example(record, path, number):
+    """Parses a record as tf.train.Example; the error tells which one of the file is none."""
+    try:
+        return tf.train.Example.FromString(record)
+    except message.DecodeError as error:
+        raise ValueError(f'{path}, record {number}: it is no tf.Example: {error}') from error
 
 
 def _dense(ragged, width, name, path, start):

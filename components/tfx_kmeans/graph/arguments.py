@@ -8,6 +8,8 @@ from tfx_kmeans.graph import blocks, checks, sampling, search, seeding
 from tfx_kmeans.graph import missing as missing_lib
 from tfx_kmeans.graph import rows as rows_lib
 
+_MOST_CLUSTERS = 2**31 - 2  # ids are int32, and n_clusters is one
+
 
 def check_fit(
     n_clusters, init, n_init, max_iter, tol, seed, distance, on_iteration, missing='error'
@@ -18,7 +20,7 @@ def check_fit(
         TypeError: one is of the wrong type.
         ValueError: one is out of range.
     """
-    check_integer('n_clusters', n_clusters, at_least=1)
+    check_n_clusters('n_clusters', n_clusters)
     check_integer('n_init', n_init, at_least=1)
     check_integer('max_iter', max_iter, at_least=1)
     check_seed('seed', seed)
@@ -45,6 +47,13 @@ def check_integer(name, value, at_least=None):
         raise TypeError(f'{name} must be an integer, not {value!r}')
     if at_least is not None and value < at_least:
         raise ValueError(f'{name} must be at least {at_least}, not {value}')
+
+
+def check_n_clusters(name, value):
+    """Raises TypeError or ValueError unless `value` is a number of clusters that ids can count."""
+    check_integer(name, value, at_least=1)
+    if value > _MOST_CLUSTERS:
+        raise ValueError(f'{name} must be at most {_MOST_CLUSTERS}, not {value}')
 
 
 def sample_size(name, value, n_clusters):

@@ -12,7 +12,7 @@ from tfx.dsl.io import fileio
 from tfx_kmeans import artifacts, files
 from tfx_kmeans.beam import arguments, assigning, fit_kmeans, fit_rows, metrics, quality, scoring
 from tfx_kmeans.beam import fitting as fitting_lib
-from tfx_kmeans.kmeans import beam_errors, beam_reading, choosing, keeping, records
+from tfx_kmeans.kmeans import beam_errors, beam_reading, choosing, keeping, splits
 
 _CLUSTERING, _PASSES = 'clustering', 'passes.json'
 
@@ -42,7 +42,7 @@ def fit(make_pipeline, examples, columns, schema, parameters, directory, previou
     fits = _fits(columns, parameters, previous)
     for split in filter(None, (parameters.train_split, parameters.eval_split)):
         for artifact in examples:
-            if not records.files(artifact, split):
+            if not splits.files(artifact, split):
                 raise ValueError(f'split {split!r} has no rows to use: no files at {artifact.uri}')
     try:
         with make_pipeline() as pipeline:
@@ -136,7 +136,11 @@ def _build(pipeline, examples, columns, schema, parameters, fits, directory, pre
             | 'Evaluate' >> scoring.ScoreClustering(clustering)
         )
         clustering = clustering | 'AddScore' >> beam.Map(
-            _add_score, beam.pvalue.AsSingleton(score), parameters.eval_split, columns
+            _add_score,
+            beam.pvalue.AsSingleton(score),
+            parameters.eval_split,
+            columns,
+            sum(len(splits.files(artifact, parameters.eval_split)) for artifact in examples),
         )
     clustering | 'Leave' >> beam.Map(_leave, beam.pvalue.AsSingleton(fitted), directory)
 
@@ -178,11 +182,14 @@ def _renumber(clustering, overlap, previous):
     return keeping.renumber_by(overlap, clustering, previous)
 
 
-def _add_score(clustering, score, split, columns):
+def _add_score(clustering, score, split, columns, n_files):
     if score is None:
-        raise ValueError(f'split {split!r} has no rows to use')
+        raise splits.unusable(split, columns.weight, n_files, 0, 0)
     weights = f'weight_feature {columns.weight!r}'
     score.defects.check('drop', f'split {split!r}', columns.name_of_column, weights)
+    if not score.weight:
+        left_out = score.defects.left_out
+        raise splits.unusable(split, columns.weight, n_files, score.n_rows, left_out)
     return dataclasses.replace(clustering, eval_weight=score.weight, eval_inertia=score.inertia)
 
 

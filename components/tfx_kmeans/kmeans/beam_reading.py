@@ -1,18 +1,21 @@
 """Examples to batches of rows in a Beam pipeline, through Arrow record batches."""
 
+import contextlib
+
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.io import filesystems
+from pyarrow import parquet
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components.util import examples_utils
 from tfx.proto import example_gen_pb2
 from tfx_bsl.coders import example_coder
-from tfx_bsl.tfxio import parquet_tfxio
 
-from tfx_kmeans.kmeans import records
+from tfx_kmeans import records
+from tfx_kmeans.kmeans import splits
 
 _BATCH_ROWS = 4096
-_TELEMETRY = ['tfx_kmeans', 'KMeans']
 
 
 class ReadRows(beam.PTransform):
@@ -75,11 +78,7 @@ def to_rows(record_batch, columns):
 
 def _source(artifact, split, columns, schema):
     if is_parquet(artifact):
-        (pattern,) = examples_utils.get_split_file_patterns([artifact], split)
-        tfxio = parquet_tfxio.ParquetTFXIO(
-            pattern, column_names=list(columns.feature_spec), telemetry_descriptors=_TELEMETRY
-        )
-        return tfxio.BeamSource(_BATCH_ROWS)
+        return _ReadParquet(splits.files(artifact, split), list(columns.feature_spec))
     payload = examples_utils.get_payload_format(artifact)
     if payload != example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE:
         raise ValueError(
@@ -88,7 +87,48 @@ def _source(artifact, split, columns, schema):
         )
     needed = schema_pb2.Schema()
     needed.feature.extend(f for f in schema.feature if f.name in columns.feature_spec)
-    return _ReadExamples(records.files(artifact, split), needed, columns.feature_spec)
+    return _ReadExamples(splits.files(artifact, split), needed, columns.feature_spec)
+
+
+class _ReadParquet(beam.PTransform):
+    """From a pipeline to the record batches of Parquet files, a row group at a time."""
+
+    def __init__(self, files, names):
+        super().__init__()
+        self._files = files
+        self._names = names
+
+    def expand(self, pipeline):
+        return (
+            pipeline
+            | 'Files' >> beam.Create(self._files)
+            | 'RowGroups' >> beam.FlatMap(_row_groups)
+            | 'Spread' >> beam.Reshuffle()
+            | 'Read' >> beam.FlatMap(_read_row_group, self._names)
+        )
+
+
+def _row_groups(path):
+    """The row groups of a Parquet file, as what _read_row_group takes."""
+    with _opened(path) as file:
+        return [(path, number) for number in range(file.num_row_groups)]
+
+
+def _read_row_group(place, names):
+    """The record batches of a row group, given as path and number."""
+    path, number = place
+    with _opened(path) as file:
+        return file.read_row_group(number, names).to_batches(_BATCH_ROWS)
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """A Parquet file, open; what goes wrong with it is a ValueError that names it."""
+    try:
+        with filesystems.FileSystems.open(path) as file:
+            yield parquet.ParquetFile(file)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f'{path} cannot be read as Parquet: {error}') from error
 
 
 class _ReadExamples(beam.PTransform):

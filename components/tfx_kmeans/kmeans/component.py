@@ -157,7 +157,7 @@ class KMeans(base_beam_component.BaseBeamComponent):
             max_passes: the most iterations over all rows under engine='beam', after the fit of a
                 sample, to which `max_iter` goes there.
             memory_budget: bytes that an exact fit may take, at least 100 MB: some 64 for each row
-                and 4 for each of its values, of the features that are clustered and the weight.
+                and 8 for each of its values, of the features that are clustered and the weight.
                 Under the solvers 'auto' and 'streaming' more rows than that are put on disk, in the
                 directory for temporary files (TMPDIR), where they take 4 bytes a value, and twice
                 that for a while; with missing='partial' they are refused, since no solver streams

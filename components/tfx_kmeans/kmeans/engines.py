@@ -2,7 +2,7 @@
 
 from absl import logging
 
-from tfx_kmeans.kmeans import beam_reading, reading, records
+from tfx_kmeans.kmeans import beam_reading, reading, splits
 
 ENGINES = ('auto', 'tensorflow', 'beam')
 
@@ -36,8 +36,8 @@ def _choose(examples, parameters, width):
         return 'tensorflow', f'solver={parameters.solver!r} runs in one process'
     if any(beam_reading.is_parquet(artifact) for artifact in examples):
         return 'beam', 'the other one does not read Parquet'
-    paths = [path for each in examples for path in records.files(each, parameters.train_split)]
-    n_rows = records.estimate_count(paths)
+    paths = [path for each in examples for path in splits.files(each, parameters.train_split)]
+    n_rows = splits.estimate_count(paths)
     needed = reading.memory_of_fit(n_rows, width)
     within = needed <= parameters.memory_budget
     return 'tensorflow' if within else 'beam', (

@@ -12,11 +12,14 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from tfx_kmeans import defects as defects_lib
-from tfx_kmeans.kmeans import ordering, records, spooling, standardizing
+from tfx_kmeans import records
+from tfx_kmeans.kmeans import ordering, splits, spooling, standardizing
 from tfx_kmeans.transform import features as features_lib
 
 _BATCH_ROWS = 8192
 _BLOCK_ROWS = 65536
+# the matrix, and the centred one that is fitted
+_FIT_BYTES_PER_VALUE = 8
 _FIT_BYTES_PER_ROW = 64  # bounds, ids and the like, and the order the rows are put in
 _PARALLEL_FILES = 4
 _SECONDS_BETWEEN_LOGS = 10.0
@@ -149,16 +152,8 @@ def read(examples, split, columns, missing, memory_budget=None):
         missing, f'split {split!r}', columns.name_of_column, f'weight_feature {columns.weight!r}'
     )
     rows = gathered.finish(defects.left_out)
-    if not rows.shape[0] and n_read > defects.left_out:
-        raise ValueError(
-            f'split {split!r}, weight_feature {columns.weight!r}: weights: none is above 0 in '
-            f'{n_read} rows, {defects.left_out} of which have missing values'
-        )
     if not rows.shape[0]:
-        raise ValueError(
-            f'split {split!r} has no rows to use: {len(files)} files, {defects.left_out} rows with '
-            'missing values'
-        )
+        raise splits.unusable(split, columns.weight, len(files), n_read, defects.left_out)
     logging.info(
         'Read split %r: %d rows x %d columns in %.1f s, %d rows left out for missing values',
         split,
@@ -170,8 +165,11 @@ def read(examples, split, columns, missing, memory_budget=None):
 
 
 def memory_of_fit(n_rows, n_columns):
-    """Bytes that an exact fit to a matrix `[n_rows, n_columns]` takes, about: the matrix counts."""
-    return n_rows * (n_columns * 4 + _FIT_BYTES_PER_ROW)
+    """Bytes that an exact fit to a matrix `[n_rows, n_columns]` takes, about: the matrix counts.
+
+    Under the cosine distance it takes a few more while rows are brought to length 1.
+    """
+    return n_rows * (n_columns * _FIT_BYTES_PER_VALUE + _FIT_BYTES_PER_ROW)
 
 
 class _Gathered:
@@ -253,7 +251,7 @@ def _files(examples, split):
                 f'examples at {artifact.uri} are {payload} in {file_format} files; KMeans reads '
                 'tf.Example in gzip TFRecord files'
             )
-        files += records.files(artifact, split)
+        files += splits.files(artifact, split)
     return sorted(files)
 
 

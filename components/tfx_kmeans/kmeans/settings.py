@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.utils import json_utils
 
-from tfx_kmeans.beam import arguments as fit_arguments
 from tfx_kmeans.graph import arguments
 from tfx_kmeans.kmeans import choosing, engines, solving
 
@@ -133,12 +132,12 @@ def _read_json(name, text, wanted):
 
 def _check_n_clusters(name, value):
     if not isinstance(value, tuple):
-        fit_arguments.check_n_clusters(name, value)
+        arguments.check_n_clusters(name, value)
         return
     if not value:
         raise ValueError(f'{name} must name at least one number of clusters')
     for n_clusters in value:
-        fit_arguments.check_n_clusters(name, n_clusters)
+        arguments.check_n_clusters(name, n_clusters)
     if len(set(value)) != len(value):
         raise ValueError(f'{name} must name each number of clusters once, not {list(value)}')
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from support import building
-from tfx_kmeans import Clustering
+from tfx_kmeans import Clustering, records
 
 RECORD = building.serialize(np.float32([1, 2]), 0)
 N_ROWS = 900  # in three shards
@@ -38,9 +38,9 @@ def begin(path, n_records, more):
 
 
 def replace_record(path, record):
-    records = records_of(path)
+    sound = records_of(path)
     with tf.io.TFRecordWriter(str(path), 'GZIP') as writer:
-        for each in [*records[:7], record, *records[8:]]:
+        for each in [*sound[:7], record, *sound[8:]]:
             writer.write(each)
 
 
@@ -113,3 +113,37 @@ def test_a_shard_of_several_gzip_streams_and_one_without_records_are_read_whole(
     found = fit(tmp_path / 'parts', examples, graph, engine)
     np.testing.assert_array_equal(found.centroids, whole.centroids)
     assert found.cluster_weights == whole.cluster_weights
+
+
+def write_plain(path, contents):
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for content in contents:
+            writer.write(content)
+
+
+def batches(path):
+    return [batch.numpy().tolist() for batch in records.batches(str(path), 2)]
+
+
+@pytest.mark.parametrize('compress', [bytes, gzip.compress])
+def test_records_of_any_content_are_read_in_batches_from_a_gzip_or_a_plain_file(tmp_path, compress):
+    path = tmp_path / 'records'
+    write_plain(path, [b'a', b'\xff' * 3, b''])
+    path.write_bytes(compress(path.read_bytes()))
+    assert batches(path) == [[b'a', b'\xff' * 3], [b'']]
+
+
+@pytest.mark.parametrize('compress', [bytes, gzip.compress])
+@pytest.mark.parametrize(
+    ('size', 'message'),
+    [
+        (25, 'is cut short within the header of record 1'),  # a record takes 18
+        (11, 'is no TFRecord file, or cut short within the header of record 0'),
+    ],
+)
+def test_what_tensorflow_takes_for_the_end_of_a_file_is_refused(tmp_path, compress, size, message):
+    path = tmp_path / 'records'
+    write_plain(path, [b'aa', b'bb'])
+    path.write_bytes(compress(path.read_bytes()[:size]))
+    with pytest.raises(ValueError, match=f'{path} {message}'):
+        batches(path)
