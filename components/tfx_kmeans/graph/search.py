@@ -54,7 +54,9 @@ def improve(rows, centroids, seeds, cosine=False):
         float32 `[k, d]`, centroids of no greater inertia on the sample after a few steps.
     """
     n_clusters = centroids.shape[0]
-    added = max(_MOST_ADDED, n_clusters // _CLUSTERS_PER_ADDED)
+    if n_clusters == 1:
+        return centroids
+    added = min(max(_MOST_ADDED, n_clusters // _CLUSTERS_PER_ADDED), n_clusters)
     padded = tf.pad(centroids, [[0, added], [0, 0]])
     active = tf.range(n_clusters + added) < n_clusters
     best = _settle(rows, lloyd.begin(rows, padded, active, cosine), active, cosine)
