@@ -109,9 +109,7 @@ def test_rows_are_drawn_by_their_weight():
 
 def test_one_cluster_and_as_many_clusters_as_rows_are_left_as_they_are():
     points, _, _ = reference.sample(0, n=40)
-    np.testing.assert_allclose(
-        improve(points, points[:1]), points.mean(axis=0, keepdims=True), rtol=1e-5, atol=1e-6
-    )
+    np.testing.assert_array_equal(improve(points, points[:1]), points[:1])
     found = improve(points, points)
     assert reference.distances(points, found).min(axis=1).max() < 1e-9
 
