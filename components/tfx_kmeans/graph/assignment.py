@@ -2,6 +2,7 @@
 
 import typing
 
+import numpy as np
 import tensorflow as tf
 
 from tfx_kmeans.graph import arguments, blocks, distances, tracing
@@ -260,15 +261,13 @@ def _are_finite(centroids):
 
     There rows are unassigned, since an exported graph should hold no assertions.
     """
-    finite = tf.reduce_all(tf.math.is_finite(centroids))
-    known = tf.get_static_value(finite) if not tf.executing_eagerly() else finite
-    if known is not None and not known:
-        bad = tf.math.count_nonzero(tf.logical_not(tf.math.is_finite(centroids)))
+    known = tf.get_static_value(centroids)
+    if known is not None and not np.all(np.isfinite(known)):
         raise ValueError(
-            f'centroids: {tf.get_static_value(bad)} values are NaN or infinite, so that no row is '
-            'near to one; the fit that they are from has failed, or the file is damaged'
+            f'centroids: {np.sum(~np.isfinite(known))} values are NaN or infinite, so that no row '
+            'is near to one; the fit that they are from has failed, or the file is damaged'
         )
-    return finite
+    return tf.reduce_all(tf.math.is_finite(centroids))
 
 
 def _nearest_in_float64(points, centroids):

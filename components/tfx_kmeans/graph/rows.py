@@ -44,11 +44,6 @@ class Block(typing.NamedTuple):
         """Returns the rows at `indices`, int `[p]`."""
         return Block(*(None if part is None else tf.gather(part, indices) for part in self))
 
-    def weigh(self, values):
-        """Returns `values` `[b]` as float64, each times the weight of its row."""
-        values = tf.cast(values, tf.float64)
-        return values if self.weights is None else values * tf.cast(self.weights, tf.float64)
-
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
