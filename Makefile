@@ -81,7 +81,7 @@ test-flink: line venv
 
 # beyond 10 minutes it fails
 test-faults: line venv
-	timeout 600 $(PYTHON) -m pytest tests/faults/long
+	timeout 600 $(PYTHON) -m pytest --numprocesses=2 --dist=loadfile tests/faults/long
 
 dist: line venv
 	@rm -rf dist
