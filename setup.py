@@ -37,6 +37,7 @@ setup(
         'tfx>=1.16,<1.17; python_version < "3.11"',
         'tfx-bsl>=1.16.1,<1.17; python_version < "3.11"',
         'tensorflow>=2.16,<2.17; python_version < "3.11"',
+        'tensorflow-metadata>=1.16,<1.17; python_version < "3.11"',
         'tensorflow-transform>=1.16,<1.17; python_version < "3.11"',
         'tensorboard>=2.16,<2.17; python_version < "3.11"',
         'apache-beam>=2.47,<2.63; python_version < "3.11"',
@@ -52,6 +53,7 @@ setup(
         'tfx>=1.21,<1.22; python_version >= "3.11"',
         'tfx-bsl>=1.21,<1.22; python_version >= "3.11"',
         'tensorflow>=2.21,<2.22; python_version >= "3.11"',
+        'tensorflow-metadata>=1.21,<1.22; python_version >= "3.11"',
         'tensorflow-transform>=1.21,<1.22; python_version >= "3.11"',
         # TensorFlow 2.21 no longer brings what writes its summaries
         'tensorboard>=2.20,<3; python_version >= "3.11"',

@@ -286,8 +286,8 @@ def test_95_percent_of_the_trips_keep_their_id_where_spans_overlap_by_90(spans, 
     before = graph.assign(second, previous.centroids).ids.numpy()
     after = graph.assign(second, continued.centroids).ids.numpy()
     assert np.mean(before != after) == pytest.approx(continued.continuation.changed_share)
-    # fitted and numbered anew, most trips are in a cluster of another number
-    anew = graph.fit(second, 24, n_init=5, seed=seed)
+    # fitted and numbered anew from a seeding, most trips are in a cluster of another number
+    anew = graph.fit(second, 24, n_init=5, seed=seed, search='none')
     assert np.mean(before == graph.assign(second, anew.centroids).ids.numpy()) < 0.7
 
 

@@ -91,10 +91,11 @@ def test_both_runs_choose_among_several_numbers_of_clusters(clusterings):
         assert clustering.n_clusters == 4
 
 
-def test_on_kubeflow_an_importer_finds_the_predecessor(transformed, tmp_path):
+def test_on_kubeflow_an_importer_finds_the_predecessor(tmp_path):
     uri = tfx.dsl.experimental.RuntimeParameter('previous_centroids', str)
     previous = tfx.dsl.Importer(source_uri=uri, artifact_type=Centroids, reimport=True)
-    graph = transformed['transform_graph']
+    graph = standard_artifacts.TransformGraph()
+    graph.uri = 'minio://bucket/graph'  # the backend imports from the run's own bucket alone
     pipeline = create_pipeline(tmp_path, 'minio://bucket/examples', graph, previous)
     pipeline.pipeline_info.pipeline_root = 'minio://bucket/root'
     path = tmp_path / 'pipeline.yaml'

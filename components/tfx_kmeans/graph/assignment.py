@@ -218,8 +218,13 @@ class Space:
         farthest = tf.reduce_max(tf.reduce_sum(tf.square(self.targets.centroids), axis=1))
         error = distances.ROUNDING * (block.squares() + farthest)
         limit = tf.reduce_min(relative, axis=1) + error
-        near = tf.cast(relative <= limit[:, tf.newaxis], tf.int32)
-        doubtful = tf.where(tf.reduce_sum(near, axis=1) > 1)
+        # also where the limit is infinite or no number, but not where the row is none
+        far = tf.cast(relative > limit[:, tf.newaxis], tf.int32)
+        doubtful = tf.reduce_sum(far, axis=1) < blocks.row_count(self.centroids) - 1
+        if not self._partial:
+            known = tf.logical_not(tf.reduce_any(tf.math.is_nan(points), axis=1))
+            doubtful = tf.logical_and(doubtful, known)
+        doubtful = tf.where(doubtful)
         given = (block.values, self.targets.centroids) if self._cosine else (points, self.centroids)
 
         def decide():
@@ -271,16 +276,19 @@ def _are_finite(centroids):
 
 
 def _nearest_in_float64(points, centroids):
-    """Ids int32 `[b]` by differences column after column; ties go to the lowest.
+    """Ids int32 `[b]`, column after column; ties go to the lowest.
 
-    NaN says that a value is missing: a rescaling would not change which centroid is the nearest.
+    By (c - r) (c + r - 2x), which is (x - c)^2 - (x - r)^2 for the first centroid r: no square of a
+    far row or a far origin is in it. NaN says that a value is missing: a rescaling would not change
+    which centroid is the nearest.
     """
 
     def step(column, total):
         values = tf.cast(points[:, column], tf.float64)
-        offsets = values[:, tf.newaxis] - tf.cast(centroids[:, column], tf.float64)
-        offsets = tf.where(tf.math.is_nan(offsets), tf.zeros_like(offsets), offsets)
-        return column + 1, total + tf.square(offsets)
+        targets = tf.cast(centroids[:, column], tf.float64)
+        first = targets[:1]
+        part = (targets - first) * (targets + first - 2.0 * values[:, tf.newaxis])
+        return column + 1, total + tf.where(tf.math.is_nan(part), tf.zeros_like(part), part)
 
     shape = [tf.shape(points)[0], tf.shape(centroids)[0]]
     width = tf.shape(centroids)[1]
