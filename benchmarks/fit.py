@@ -32,6 +32,11 @@ import warnings
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 warnings.filterwarnings('ignore')
 
+# what may be set for the sake of faiss's older OpenBLAS slows that of NumPy and scikit-learn
+if '--fit' in sys.argv and 'faiss' not in sys.argv:
+    os.environ.pop('OPENBLAS_CORETYPE', None)
+    os.environ.pop('OPENBLAS_L2_SIZE', None)
+
 import drawn
 import numpy as np
 import processes
