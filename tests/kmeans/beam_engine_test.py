@@ -253,6 +253,21 @@ ValueError: split 'train': n_clusters=4 is more [while running 'Fit/FitSample-pt
 """
 
 
+@pytest.mark.parametrize(
+    'told',
+    [
+        'TaskManager with id 127.0.0.1:1 is no longer reachable.',
+        'org.apache.flink.shaded.netty4.io.netty.channel.unix.Errors$NativeIoException: '
+        'recvAddress(..) failed: Connection reset by peer',
+    ],
+)
+def test_a_lost_task_manager_is_told_with_what_would_begin_again(told):
+    explained = beam_errors.explain(RuntimeError(f'Pipeline failed in state FAILED: {told}'))
+    assert isinstance(explained, RuntimeError)
+    assert 'lost for good' in str(explained)
+    assert 'restart-strategy.type' in str(explained)
+
+
 def test_an_error_of_the_data_is_told_in_its_own_words_wherever_the_worker_was():
     explained = beam_errors.explain(RuntimeError(TOLD_BY_WORKERS))
     assert isinstance(explained, ValueError)

@@ -10,7 +10,8 @@ _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 # of Flink: a task manager is gone, and the job may not begin again or finds no slots to do so
 _LOST = re.compile(
     'TaskManager with id .* is no longer reachable|heartbeat of TaskManager|'
-    'by remote task manager|RecipientUnreachableException|NoResourceAvailableException'
+    'by remote task manager|RecipientUnreachableException|NoResourceAvailableException|'
+    'netty.*NativeIoException'
 )
 
 
