@@ -183,7 +183,6 @@ def test_default_fits_end_near_the_fit_from_the_true_means(name, seeds):
     assert np.max(found) < 0.02, found
 
 
-@pytest.mark.xfail(reason='the search ends some 0.8 % apart')
 def test_taxi_rows_that_differ_by_rounding_and_order_end_alike():
     trips = optima().taxi_rows()
     inertias = []
@@ -191,4 +190,7 @@ def test_taxi_rows_that_differ_by_rounding_and_order_end_alike():
         rng = np.random.default_rng(draw)
         rows = trips + rng.normal(scale=5e-7, size=trips.shape)
         inertias.append(float(graph.fit(rng.permutation(rows).astype(np.float32), 24).inertia))
-    assert max(inertias) < 1.005 * min(inertias)
+    apart = max(inertias) / min(inertias) - 1
+    assert apart < 0.02  # single runs of scikit-learn end 5 % apart
+    if apart >= 0.005:
+        pytest.xfail(f'the search ends {apart:.2%} apart, and 0.5 % is the aim')

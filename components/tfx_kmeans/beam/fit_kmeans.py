@@ -11,10 +11,10 @@ class FitKMeans(beam.PTransform):
     """Fits k-means to a PCollection of batches of rows, on any Beam runner.
 
     One pass over the rows draws a sample (`tfx_kmeans.beam.coreset` says how), which is clustered
-    and improved by swaps (local search: Lattanzi & Sohler 2019); iterations of Lloyd's algorithm
-    over all the rows follow. Sums are exact, on a grid of powers of two: the result is the same
-    whatever the order of the rows, their bundles and the number of workers (it may differ by the
-    rounding of a sum of fractional weights).
+    with `tfx_kmeans.graph.fit`; iterations of Lloyd's algorithm over all the rows follow. Sums are
+    exact, on a grid of powers of two: the result is the same whatever the order of the rows, their
+    bundles and the number of workers (it may differ by the rounding of a sum of fractional
+    weights).
 
     No worker holds more than a few batches of rows, a part of the sample, and the centroids. The
     graph is unrolled: passes after convergence are in it, and do nothing.
